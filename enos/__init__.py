@@ -1,0 +1,1 @@
+"""Repeatable OpenStack experiments from one YAML file."""

@@ -1,0 +1,1 @@
+"""Running Ansible on the testbed: inventory text, playbooks, events."""

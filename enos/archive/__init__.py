@@ -1,0 +1,1 @@
+"""One archive of everything an experiment left, with a manifest."""

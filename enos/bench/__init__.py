@@ -1,0 +1,1 @@
+"""Workload files to Rally runs, reports and verdicts."""

@@ -1,0 +1,1 @@
+"""What a deployed OpenStack needs before it is used: flavors, images, networks."""

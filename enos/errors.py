@@ -1,0 +1,124 @@
+"""Every failure a user can act on, each class with an exit code of its own.
+
+EnosError                1   (never raised itself)
+├── ConfigError          3   the experiment or workload file is wrong
+├── ProviderError        4   machines cannot be had, reached or given back
+├── ProcessError         5   a program that enos started failed
+├── PlaybookError        6   Ansible failed on, or could not reach, a host
+├── BenchmarkError       7   a scenario or its SLA failed
+├── StateError           8   phase out of order, lock held, unreadable state
+├── CapabilityError      9   this machine lacks something (Docker, disk, kernel)
+├── EmulationError      10   the network is not what was asked for
+├── ImageError          11   a container or guest image is missing or unbuildable
+├── ArchiveError        12   an archive is damaged or cannot be written
+└── CloudError          13   the deployed OpenStack refused or timed out
+
+Usage errors exit with 2 (click), a bug in enos with 70, Ctrl-C with 130.
+"""
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class EnosError(Exception):
+    """A failure the user can act on.
+
+    Attributes:
+        message: what went wrong and where, one sentence without a period.
+        hint: what to do next, may be empty.
+        details: output of the failed program or a list of problems, may be empty.
+
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str = "", details: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.details = details
+
+
+class ConfigError(EnosError):
+    """The experiment or workload file is wrong; all its problems at once."""
+
+    exit_code = 3
+
+
+class ProviderError(EnosError):
+    """Machines cannot be had, reached or given back."""
+
+    exit_code = 4
+
+
+class ProcessError(EnosError):
+    """A program that enos started failed.
+
+    Attributes:
+        argv: the command, fit to be pasted into a shell once joined.
+        returncode: its exit status; negative for a signal, None for a timeout.
+
+    """
+
+    exit_code = 5
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        argv: Iterable[str] = (),
+        returncode: int | None = None,
+        hint: str = "",
+        details: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint, details=details)
+        self.argv = tuple(argv)
+        self.returncode = returncode
+
+
+class PlaybookError(EnosError):
+    """Ansible failed on, or could not reach, at least one host."""
+
+    exit_code = 6
+
+
+class BenchmarkError(EnosError):
+    """A scenario or its SLA failed; the results are kept."""
+
+    exit_code = 7
+
+
+class StateError(EnosError):
+    """A phase is out of order, the lock is held or the state is unreadable."""
+
+    exit_code = 8
+
+
+class CapabilityError(EnosError):
+    """This machine lacks something the experiment needs."""
+
+    exit_code = 9
+
+
+class EmulationError(EnosError):
+    """The network is not, or cannot be made, what was asked for."""
+
+    exit_code = 10
+
+
+class ImageError(EnosError):
+    """A container or guest image is missing or cannot be built."""
+
+    exit_code = 11
+
+
+class ArchiveError(EnosError):
+    """An archive is damaged, incomplete or cannot be written."""
+
+    exit_code = 12
+
+
+class CloudError(EnosError):
+    """The deployed OpenStack refused a request or did not answer in time."""
+
+    exit_code = 13

@@ -1,0 +1,1 @@
+"""Container images: found, built, pushed, compared."""

@@ -1,0 +1,1 @@
+"""OpenStack by kolla-ansible: inventory, globals, passwords, deployment."""

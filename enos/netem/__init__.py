@@ -1,0 +1,1 @@
+"""Delay, rate and loss between groups: constraints to rules to proof."""

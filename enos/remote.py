@@ -1,0 +1,80 @@
+"""Reaching the hosts of a testbed by OpenSSH: argv (pure) and parallel execution.
+
+Connections are shared by ControlMaster sockets under the experiment's directory, so
+that a hundred commands on a host cost one handshake (ssh_config(5)).
+"""
+
+import shlex
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from enos.process import Completed, Shell
+from enos.testbed import Host
+
+T = TypeVar("T")
+PARALLEL = 32
+
+
+def ssh_options(host: Host, *, sockets: Path | None = None) -> tuple[str, ...]:
+    """Return the OpenSSH options that reach a host, without its name.
+
+    Host keys are not checked: testbeds hand out machines that were installed a
+    minute ago under addresses that were another machine's yesterday.
+    """
+    options = [
+        "-p",
+        str(host.port),
+        *("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"),
+        *("-o", "LogLevel=ERROR", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10"),
+        *("-o", "ServerAliveInterval=15"),
+    ]
+    if host.key:
+        options += ["-i", str(host.key), "-o", "IdentitiesOnly=yes"]
+    if host.jump:
+        options += ["-J", host.jump]
+    if sockets:
+        path = sockets / "%C"
+        options += ["-o", "ControlMaster=auto", "-o", "ControlPersist=60"]
+        options += ["-o", f"ControlPath={path}"]
+    return tuple(options)
+
+
+def ssh_argv(
+    host: Host, command: Sequence[str] = (), *, sockets: Path | None = None
+) -> tuple[str, ...]:
+    """Return the argv that runs a command on a host as root; no command, a login."""
+    words = (
+        (("sudo", "-n", *command) if host.sudo else tuple(command)) if command else ()
+    )
+    remote = (shlex.join(words),) if words else ()
+    target = f"{host.user}@{host.address}"
+    return ("ssh", *ssh_options(host, sockets=sockets), target, *remote)
+
+
+def run_on(
+    shell: Shell,
+    host: Host,
+    command: Sequence[str],
+    *,
+    check: bool = True,
+    stdin: str = "",
+    timeout: float | None = None,
+    sockets: Path | None = None,
+) -> Completed:
+    """Run a command on a host as root; raises as `Shell.run` does."""
+    argv = ssh_argv(host, command, sockets=sockets)
+    return shell.run(argv, check=check, stdin=stdin, timeout=timeout)
+
+
+def on_each(hosts: Iterable[Host], work: Callable[[Host], T]) -> dict[str, T]:
+    """Do the work for all hosts at once; host name → result, first failure raised."""
+    several = tuple(hosts)
+    if not several:
+        return {}
+    with ThreadPoolExecutor(min(PARALLEL, len(several))) as pool:
+        results = pool.map(work, several)
+        return {
+            host.name: result for host, result in zip(several, results, strict=True)
+        }

@@ -1,0 +1,1 @@
+"""The experiment directory: record, journal, lock."""

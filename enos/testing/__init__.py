@@ -1,0 +1,1 @@
+"""Fakes and contracts for tests, of enos and of third-party providers."""

@@ -1,0 +1,1 @@
+"""The embedded testbed: nodes are containers on this machine."""
