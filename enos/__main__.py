@@ -1,0 +1,5 @@
+"""`python -m enos`."""
+
+from enos.cli import main
+
+main()
