@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from shutil import rmtree
 from typing import TypeVar
 
 from enos.process import Completed, Shell
@@ -66,6 +67,14 @@ def run_on(
     """Run a command on a host as root; raises as `Shell.run` does."""
     argv = ssh_argv(host, command, sockets=sockets)
     return shell.run(argv, check=check, stdin=stdin, timeout=timeout)
+
+
+def close_connections(shell: Shell, sockets: Path) -> None:
+    """End the shared connections of a session and remove their folder."""
+    for socket in sockets.glob("*") if sockets.is_dir() else ():
+        argv = ("ssh", "-O", "exit", "-o", f"ControlPath={socket}", "-")
+        shell.run(argv, check=False)
+    rmtree(sockets, ignore_errors=True)
 
 
 def on_each(hosts: Iterable[Host], work: Callable[[Host], T]) -> dict[str, T]:

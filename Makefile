@@ -1,0 +1,48 @@
+# The two commands a stranger needs: `make demo` and `make test`. Each installs all it needs.
+VENV := .venv
+ENOS := $(VENV)/bin/enos
+# Programs the tests start for real; apt-get is asked only for those that are missing.
+PARTS := openssh-server openssh-client iproute2 iptables ipset fping iperf3 cpio \
+         qemu-system-x86 debootstrap docker.io
+
+.PHONY: demo test check golden clean
+
+demo: $(ENOS) ## the main job, end to end, on this machine
+	$(ENOS) deploy -f topologies/demo.yml
+	$(ENOS) tc
+	$(ENOS) tc --test
+	$(ENOS) bench --workload=demo
+	$(ENOS) backup
+	$(ENOS) destroy --hard
+	$(ENOS) info
+
+test: $(VENV)/.dev parts ## every test but the main job
+	$(VENV)/bin/pytest -n 4 --dist loadgroup -m "not e2e"
+
+check: $(VENV)/.dev ## style, types, layers, spelling
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/codespell enos providers workloads topologies tests docs README.md
+
+golden: $(VENV)/.dev ## rewrite the golden files, then look at the diff
+	$(VENV)/bin/pytest -q --update-golden tests/unit tests/cli
+
+.PHONY: parts
+parts:
+	@scripts/install-parts $(PARTS)
+
+$(VENV)/bin/uv: scripts/make-venv
+	scripts/make-venv $(VENV)
+
+$(ENOS): $(VENV)/bin/uv pyproject.toml
+	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/bin/uv pyproject.toml
+	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python -e '.[dev]'
+	@touch $(ENOS) $@
+
+clean:
+	rm -rf $(VENV) dist
