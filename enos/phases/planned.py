@@ -1,0 +1,46 @@
+"""The testbed an experiment would get, before anything is acquired.
+
+`enos check` and `--dry-run` print inventories and network plans from it. Addresses
+come from the documentation range 198.18.0.0/15 (RFC 2544) in the order of the file;
+they only stand for the ones the provider will hand out.
+"""
+
+from ipaddress import ip_address, ip_network
+
+from enos.demand import Demand, host_names
+from enos.testbed import Host, Network, Nic, Testbed
+
+API = ip_network("198.18.0.0/16")
+TUNNEL = ip_network("198.19.0.0/16")
+
+
+def planned_testbed(provider: str, demand: Demand) -> Testbed:
+    """Return hosts with the right names, roles and groups and stand-in addresses."""
+    hosts = tuple(
+        Host(
+            name=name,
+            address=str(API[number]),
+            groups=(machine.group,),
+            roles=machine.roles,
+            nics=_nics(number),
+        )
+        for number, (name, machine) in enumerate(host_names(demand), start=2)
+    )
+    networks = (
+        Network(name="api", cidr=str(API), roles=("api",)),
+        Network(name="external", cidr="", roles=("external",)),
+        Network(name="tunnel", cidr=str(TUNNEL), roles=("tunnel",)),
+    )
+    return Testbed(provider=provider, hosts=hosts, networks=networks)
+
+
+def _nics(number: int) -> tuple[Nic, ...]:
+    return (
+        Nic(device="eth0", network="api", addresses=(f"{ip_address(API[number])}/16",)),
+        Nic(device="eth1", network="external"),
+        Nic(
+            device="eth2",
+            network="tunnel",
+            addresses=(f"{ip_address(TUNNEL[number])}/16",),
+        ),
+    )

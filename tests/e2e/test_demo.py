@@ -1,0 +1,83 @@
+"""What must be true after `make demo`: read from the experiment directory it left."""
+
+import csv
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from enos import archive
+from enos.state.directory import Directory
+from enos.state.journal import timings
+
+pytestmark = pytest.mark.e2e
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def directory() -> Directory:
+    """The newest run of the demo."""
+    runs = sorted(
+        ROOT.glob("enos-demo*/state.json"), key=lambda path: path.stat().st_mtime
+    )
+    assert runs, "run `make demo` first"
+    return Directory(runs[-1].parent)
+
+
+@pytest.fixture(scope="module")
+def measured(directory: Directory) -> dict[str, Any]:
+    """The proof of the network."""
+    found: dict[str, Any] = json.loads((directory.results / "tc.json").read_text())
+    return found
+
+
+def test_the_guest_answered_and_its_console_was_kept(directory: Directory) -> None:
+    console = (directory.results / "guest-console.log").read_text(errors="replace")
+
+    assert "enos-guest: ready" in console
+
+
+def test_every_pair_of_groups_has_the_delay_that_was_asked(
+    measured: dict[str, Any],
+) -> None:
+    rtts = [row for row in measured["verdicts"] if row["quantity"] == "rtt"]
+
+    assert rtts
+    assert all(row["ok"] for row in rtts)
+    assert all(abs(row["measured"] - row["asked"]) <= 1.0 for row in rtts)
+
+
+def test_the_scenarios_of_keystone_neutron_and_nova_passed(
+    directory: Directory,
+) -> None:
+    (results,) = directory.results.glob("bench-*/results.csv")
+    with results.open() as source:
+        rows = list(csv.DictReader(source))
+
+    scenarios = {row["scenario"] for row in rows}
+    for service in ("Keystone", "Neutron", "Nova"):
+        assert any(service.lower() in name.lower() for name in scenarios), service
+    assert all(row["ok"] in {"True", "true", "1"} for row in rows)
+
+
+def test_the_archive_verifies_and_holds_no_password(directory: Directory) -> None:
+    (saved,) = directory.path.glob("*.tar.*")
+
+    assert archive.verify(saved).ok
+
+
+def test_nothing_of_the_session_is_left_in_docker(directory: Directory) -> None:
+    label = f"label=enos.session={directory.load().session}"
+    for what in (["ps", "-aq"], ["network", "ls", "-q"], ["volume", "ls", "-q"]):
+        argv = ["docker", *what, "--filter", label]
+        done = subprocess.run(argv, capture_output=True, text=True, check=True)
+        assert done.stdout == ""
+
+
+def test_the_journal_knows_where_each_second_went(directory: Directory) -> None:
+    took = timings(directory.journal.events())
+
+    phases = {t.what for t in took if t.kind == "phase" and t.status == "finished"}
+    assert {"up", "os", "init", "tc", "bench", "backup", "destroy"} <= phases
