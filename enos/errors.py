@@ -17,6 +17,7 @@ Usage errors exit with 2 (click), a bug in enos with 70, Ctrl-C with 130.
 """
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import ClassVar
 
 
@@ -122,3 +123,23 @@ class CloudError(EnosError):
     """The deployed OpenStack refused a request or did not answer in time."""
 
     exit_code = 13
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """Return a hint for a word that is not one of the known ones.
+
+    >>> meant("compte", ("compute", "control"))
+    'did you mean `compute`?'
+    >>> meant("x", ("b", "a"))
+    'known: `a`, `b`'
+    """
+    names = {name.lower(): name for name in sorted(known)}
+    close = get_close_matches(word.lower(), names, n=1)
+    if close:
+        return f"did you mean `{names[close[0]]}`?"
+    return f"known: {listed(names.values())}" if names else ""
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names in backticks with commas between them."""
+    return ", ".join(f"`{name}`" for name in names)

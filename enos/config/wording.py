@@ -3,11 +3,12 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, get_args
 
 from pydantic import AliasChoices, BaseModel
 from pydantic.fields import FieldInfo
+
+from enos.errors import listed, meant
 
 SECRET = re.compile("pass|secret|token|credential", re.IGNORECASE)
 KINDS = {
@@ -31,27 +32,6 @@ class Wording:
     message: str
     hint: str = ""
     about_the_key: bool = False
-
-
-def meant(word: str, known: Iterable[str]) -> str:
-    """Return a hint for a word that is not one of the known ones.
-
-    >>> meant("compte", ("compute", "control"))
-    'did you mean `compute`?'
-    >>> meant("x", ("b", "a"))
-    'known: `a`, `b`'
-    """
-    names = sorted(known)
-    close = get_close_matches(word.lower(), [name.lower() for name in names], n=1)
-    if close:
-        right = next(name for name in names if name.lower() == close[0])
-        return f"did you mean `{right}`?"
-    return f"known: {listed(names)}" if names else ""
-
-
-def listed(names: Iterable[str]) -> str:
-    """Return names in backticks with commas between them."""
-    return ", ".join(f"`{name}`" for name in names)
 
 
 def kind_of(value: object) -> str:
