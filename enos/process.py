@@ -10,11 +10,13 @@ import os
 import shlex
 import signal
 import subprocess
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Protocol, TextIO, cast
 
 from enos.errors import CapabilityError, ProcessError
 
@@ -72,6 +74,20 @@ class Shell(Protocol):
         The result's stdout holds the last lines only. Raises as `run` does.
         """
 
+    def pipe(
+        self,
+        argv: Sequence[str | os.PathLike[str]],
+        consume: Callable[[IO[bytes]], None],
+        *,
+        check: bool = True,
+        timeout: float | None = None,
+    ) -> Completed:
+        """Run to the end while `consume` reads the program's stdout as bytes.
+
+        The result's stdout is empty; what `consume` leaves unread is thrown away.
+        Raises as `run` does, or what `consume` raises, the program ended.
+        """
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalShell:
@@ -99,7 +115,7 @@ class LocalShell:
         """See `Shell.run`."""
         words = tuple(os.fspath(word) for word in argv)
         began = time.monotonic()
-        with self._start(words, env=env, cwd=cwd, piped_errors=True) as process:
+        with self._start(words, env=env, cwd=cwd, stderr=subprocess.PIPE) as process:
             try:
                 out, err = process.communicate(stdin, timeout=timeout)
             except BaseException as stop:
@@ -134,7 +150,7 @@ class LocalShell:
         log.parent.mkdir(parents=True, exist_ok=True)
         with (
             log.open("a", encoding="utf-8") as sink,
-            self._start(words, env=env, cwd=cwd, piped_errors=False) as process,
+            self._start(words, env=env, cwd=cwd, stderr=subprocess.STDOUT) as process,
         ):
             sink.write(f"$ {shlex.join(words)}\n")
             try:
@@ -152,20 +168,47 @@ class LocalShell:
             raise failure(done, log=log)
         return done
 
+    def pipe(
+        self,
+        argv: Sequence[str | os.PathLike[str]],
+        consume: Callable[[IO[bytes]], None],
+        *,
+        check: bool = True,
+        timeout: float | None = None,
+    ) -> Completed:
+        """See `Shell.pipe`."""
+        words = tuple(os.fspath(word) for word in argv)
+        began = time.monotonic()
+        # A file for stderr: a child that keeps it open (ControlPersist) holds nobody up
+        with tempfile.TemporaryFile() as errors:
+            with self._start(words, env=None, cwd=None, stderr=errors) as process:
+                _feed(process, consume, timeout)
+            errors.seek(0)
+            said = errors.read().decode(errors="replace")
+        done = Completed(
+            argv=words,
+            returncode=process.returncode,
+            stderr=said,
+            seconds=time.monotonic() - began,
+        )
+        if check and not done.ok:
+            raise failure(done)
+        return done
+
     def _start(
         self,
         argv: tuple[str, ...],
         *,
         env: Mapping[str, str] | None,
         cwd: Path | None,
-        piped_errors: bool,
+        stderr: int | IO[bytes],
     ) -> "subprocess.Popen[str]":
         try:
             return subprocess.Popen(
                 argv,
-                stdin=subprocess.PIPE if piped_errors else subprocess.DEVNULL,
+                stdin=stderr if stderr == subprocess.PIPE else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE if piped_errors else subprocess.STDOUT,
+                stderr=stderr,
                 env={**os.environ, **self.env, **(env or {}), MARK: self.session},
                 cwd=cwd,
                 text=True,
@@ -218,6 +261,36 @@ def _pump(
             on_line(line.rstrip("\n"))
     process.wait()
     return last
+
+
+def _feed(
+    process: "subprocess.Popen[str]",
+    consume: Callable[[IO[bytes]], None],
+    timeout: float | None,
+) -> None:
+    late = threading.Event()
+
+    def stop() -> None:
+        late.set()
+        _end_group(process)
+
+    timer = threading.Timer(timeout or threading.TIMEOUT_MAX, stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        stdout = cast("TextIO", process.stdout).buffer
+        consume(stdout)
+        while stdout.read(1 << 16):
+            pass
+        process.wait()
+    except BaseException:
+        _end_group(process)
+        if not late.is_set():
+            raise
+    finally:
+        timer.cancel()
+    if late.is_set():
+        raise _timed_out(tuple(cast("list[str]", process.args)), timeout)
 
 
 def _timed_out(argv: tuple[str, ...], timeout: float | None) -> ProcessError:
