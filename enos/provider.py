@@ -23,7 +23,7 @@ from enos.testbed import Testbed
 class ProviderSettings(BaseModel):
     """The `provider:` section of the file, without `type`; defaults are its fields'."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +66,10 @@ class Provider(ABC):
 
     name: ClassVar[str]
     Settings: ClassVar[type[ProviderSettings]] = ProviderSettings
+    Machine: ClassVar[type[ProviderSettings]] = ProviderSettings
+    """Keys of one machine beyond roles, group, flavour, number and networks; what the
+    file gives of them is in `MachineDemand.extra`. With a required one, machines are
+    written one by one (`control: {address: 10.0.0.1}`) instead of counted."""
     sample: ClassVar[str] = ""
     """A commented experiment file, what `enos new --provider NAME` writes."""
 
