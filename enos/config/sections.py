@@ -1,0 +1,250 @@
+"""The sections of the experiment file and the kinds of values in them.
+
+Everything here is about spelling: which keys there are, what they mean, their
+defaults. `enos.config.schema` puts the sections together.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
+
+from enos.config.wording import keys_of, kind_of
+from enos.units import Duration, Percent, Rate
+
+
+def _refuse_nothing(value: object) -> object:
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        return value
+    raise ValueError(f"{kind_of(value)} is not a quantity: write a number and a unit")
+
+
+def _rate(value: str | float) -> Rate:
+    rate = Rate.parse(value)
+    if not rate.bits:
+        raise ValueError("a rate of 0 lets nothing through: leave it out for no limit")
+    return rate
+
+
+def several(value: object) -> object:
+    """Return a list of one for a word that stands alone."""
+    return [value] if isinstance(value, str) else value
+
+
+def typed(value: object) -> object:
+    """Return a section for a word that stands for its `type`."""
+    return {"type": value} if isinstance(value, str) else value
+
+
+def text(value: object) -> object:
+    """Return a number as it was written."""
+    return str(value) if isinstance(value, int | float) else value
+
+
+def whole(value: object) -> object:
+    """Refuse `true`, which pydantic would take for 1."""
+    if isinstance(value, bool):
+        raise ValueError(f"{kind_of(value)} is not a number")  # noqa: TRY004 - pydantic's
+    return value
+
+
+def _quantity(pattern: str, example: str) -> WithJsonSchema:
+    return WithJsonSchema(
+        {"type": ["string", "number"], "pattern": pattern, "examples": [example]}
+    )
+
+
+Delay = Annotated[
+    Duration,
+    PlainValidator(Duration.parse),
+    BeforeValidator(_refuse_nothing),
+    _quantity(r"^\s*[0-9.]+\s*(us|ms|s)?\s*$", "25ms"),
+]
+Bandwidth = Annotated[
+    Rate,
+    PlainValidator(_rate),
+    BeforeValidator(_refuse_nothing),
+    _quantity(r"^\s*[0-9.]+\s*([kKmMgGtT]?(bit|bps))\s*$", "10Gbit"),
+]
+Loss = Annotated[
+    Percent,
+    PlainValidator(Percent.parse),
+    BeforeValidator(_refuse_nothing),
+    _quantity(r"^\s*[0-9.]+\s*%?\s*$", "0.1%"),
+]
+Names = Annotated[list[str], BeforeValidator(several)]
+Whole = Annotated[int, BeforeValidator(whole)]
+
+
+class Strict(BaseModel):
+    """A mapping of the file: unknown keys are errors, numbers may stand for text."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+
+
+class Constraint(Strict):
+    """One direction between two groups or roles."""
+
+    src: str = Field(
+        description="Group or role the packets leave from; `grp[1-3]` names three.",
+        examples=["grp1"],
+    )
+    dst: str = Field(
+        validation_alias=AliasChoices("dst", "dest"),
+        description="Group or role they arrive at.",
+        examples=["grp[2-4]"],
+    )
+    delay: Delay | None = Field(
+        default=None,
+        description="One way; left out, the default. Symmetric 25 ms make 50 ms RTT.",
+        examples=["25ms"],
+    )
+    rate: Bandwidth | None = Field(
+        default=None, description="Left out, the default.", examples=["10Gbit"]
+    )
+    loss: Loss | None = Field(
+        default=None,
+        description="Share of packets dropped; left out, the default.",
+        examples=["0.1%"],
+    )
+    jitter: Delay | None = Field(
+        default=None, description="Spread of the delay.", examples=["1ms"]
+    )
+    symmetric: bool = Field(
+        default=False,
+        validation_alias=AliasChoices("symmetric", "symetric"),
+        description="The same from `dst` to `src`.",
+        examples=[True],
+    )
+    network: str = Field(
+        default="",
+        description="Only on the network of this name or role; empty for all.",
+        examples=["api"],
+    )
+
+
+class Constraints(Strict):
+    """Delay, rate and loss between groups.
+
+    A single constraint may be written without the list around it.
+    """
+
+    enable: bool = Field(
+        default=True, description="`false` removes all rules.", examples=[True]
+    )
+    default_delay: Delay | None = Field(
+        default=None,
+        description="Between every two distinct groups, one way.",
+        examples=["10ms"],
+    )
+    default_rate: Bandwidth | None = Field(
+        default=None,
+        description="Between every two distinct groups.",
+        examples=["1Gbit"],
+    )
+    default_loss: Loss | None = Field(
+        default=None,
+        description="Between every two distinct groups.",
+        examples=["0%"],
+    )
+    constraints: list[Constraint] = Field(
+        default=[],
+        description="Exceptions from the defaults.",
+        examples=[[{"src": "grp1", "dst": "grp2", "delay": "25ms"}]],
+    )
+    exclude: Names = Field(
+        default=[],
+        validation_alias=AliasChoices("except", "exclude"),
+        description="Groups the defaults leave alone.",
+        examples=[["grp3"]],
+    )
+    groups: Names = Field(
+        default=[],
+        description="The only groups the defaults hold between; empty for all.",
+        examples=[["grp1", "grp2"]],
+    )
+    network: str = Field(
+        default="",
+        validation_alias=AliasChoices("network", "default_network"),
+        description="The only network the defaults hold on; empty for all.",
+        examples=["api"],
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unflatten(cls, value: Any) -> Any:  # noqa: ANN401 - any YAML value
+        """Put a single constraint that stands alone into a list."""
+        if not isinstance(value, dict) or "constraints" in value:
+            return value
+        if not {"src", "dst", "dest"} & set(value):
+            return value
+        inside = {*keys_of(Constraint), "dest", "symetric"}
+        alone = {key: one for key, one in value.items() if key in inside}
+        rest = {key: one for key, one in value.items() if key not in inside}
+        return {**rest, "constraints": [alone]}
+
+
+class Registry(Strict):
+    """Where the machines get container images from; a word stands for its `type`."""
+
+    type: Literal["none", "internal", "external"] = Field(
+        default="none",
+        description="No registry, one that enos starts, or one that is there.",
+        examples=["internal"],
+    )
+    ip: str = Field(
+        default="",
+        description="Address or name of an external registry.",
+        examples=["10.0.0.1"],
+    )
+    port: Whole = Field(
+        default=5000, ge=1, le=65535, description="Its port.", examples=[5000]
+    )
+    ceph: Any = Field(default=None, deprecated="a registry on Ceph is not supported")
+    ceph_keyring: Any = Field(default=None, deprecated="it belongs to `ceph`")
+    ceph_id: Any = Field(default=None, deprecated="it belongs to `ceph`")
+    ceph_rbd: Any = Field(default=None, deprecated="it belongs to `ceph`")
+    ceph_mon_host: Any = Field(default=None, deprecated="it belongs to `ceph`")
+
+    @model_validator(mode="after")
+    def _reachable(self) -> "Registry":
+        if self.type == "external" and not self.ip:
+            raise ValueError("an external registry needs its `ip`")
+        if self.type != "external" and self.ip:
+            raise ValueError("`ip` is for a registry of type `external`")
+        return self
+
+
+class Images(Strict):
+    """Where the container images of OpenStack come from."""
+
+    source: Literal["auto", "pull", "build"] = Field(
+        default="auto",
+        description="Kolla's own from quay.io, built here, or whichever can be had.",
+        examples=["build"],
+    )
+
+
+class Guest(Strict):
+    """The image the virtual machines of the experiment boot."""
+
+    url: str = Field(
+        pattern=r"^(https?|file)://",
+        description="Where it is downloaded from; qcow2 or raw.",
+        examples=[
+            "https://download.cirros-cloud.net/0.6.3/cirros-0.6.3-x86_64-disk.img"
+        ],
+    )
+    checksum: str = Field(
+        pattern=r"^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$",
+        description="`sha256:` or `sha512:` and the digest.",
+        examples=[f"sha256:{'0' * 64}"],
+    )
