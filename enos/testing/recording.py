@@ -8,14 +8,16 @@ provider = Local(settings, around(shell=shell, progress=RecordingProgress()))
 assert ("docker", "rm", "-f", "control-1") in shell.argvs
 """
 
+import io
 import os
 import shlex
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import IO
 
 from enos.process import Completed, failure
 
@@ -125,6 +127,20 @@ class RecordingShell:
             for line in done.stdout.splitlines():
                 on_line(line)
         return done
+
+    def pipe(
+        self,
+        argv: Sequence[str | os.PathLike[str]],
+        consume: Callable[[IO[bytes]], None],
+        *,
+        check: bool = True,
+        timeout: float | None = None,
+    ) -> Completed:
+        """See `enos.process.Shell.pipe`; the scripted stdout is read in UTF-8."""
+        words = tuple(os.fspath(word) for word in argv)
+        done = self._completed(Call(argv=words, timeout=timeout), check=check)
+        consume(io.BytesIO(done.stdout.encode()))
+        return replace(done, stdout="")
 
     def _completed(self, call: Call, *, check: bool) -> Completed:
         with self._lock:
