@@ -1,0 +1,26 @@
+#!/bin/sh
+# Usage: bridges.sh EXTERNAL[,EXTERNAL…] TUNNEL DEVICE|- ADDRESS/LENGTH|-
+# Gives the external bridges that exist the user-space datapath, and puts DEVICE and
+# its ADDRESS on the bridge TUNNEL. Prints "changed" when it did something.
+set -eu
+vsctl() { docker exec openvswitch_vswitchd ovs-vsctl "$@"; }
+
+for bridge in $(echo "$1" | tr , ' '); do
+    vsctl br-exists "$bridge" || continue
+    test "$(vsctl get bridge "$bridge" datapath_type)" = netdev && continue
+    vsctl set bridge "$bridge" datapath_type=netdev
+    echo changed
+done
+
+test "$3" = - && exit 0
+if ! ip -o address show dev "$2" 2>/dev/null | grep -qF " $4 "; then
+    vsctl --may-exist add-br "$2" -- set bridge "$2" datapath_type=netdev \
+        fail_mode=standalone -- --may-exist add-port "$2" "$3"
+    ip address flush dev "$3"
+    ip link set dev "$3" up
+    ip address replace "$4" dev "$2"
+    ip link set dev "$2" up
+    # Checksums left to a virtual interface are never filled in on this path.
+    command -v ethtool >/dev/null && ethtool -K "$3" tx off >/dev/null || true
+    echo changed
+fi

@@ -1,0 +1,205 @@
+"""Doing what a deployment plans: files, lanes of Ansible, kolla-ansible's commands."""
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from enos.ansible import inventory as ini
+from enos.ansible.events import Event
+from enos.ansible.lanes import Lane, run_lanes
+from enos.ansible.runner import Run, run
+from enos.kolla import globals as variables
+from enos.kolla import site
+from enos.kolla.credentials import Credentials, clouds_yaml, openrc
+from enos.kolla.inventory import parse_multinode
+from enos.kolla.passwords import ensure_passwords, write_secret
+from enos.kolla.plan import Deployment, Installed
+from enos.kolla.shadow import build
+from enos.kolla.switches import defaults
+from enos.process import Shell
+from enos.progress import Progress
+
+ACTIONS = frozenset({"deploy", "reconfigure", "pull", "precheck", "upgrade"})
+"""Actions of kolla-ansible that are run as lanes, over our own cut of its site.yml."""
+
+CONFIRM = "--yes-i-really-really-mean-it"
+
+
+def read_installed(programs: Path) -> Installed:
+    """Return what the kolla-ansible brings whose programs are in a folder."""
+    ansible = programs.parent / "share" / "kolla-ansible" / "ansible"
+
+    def text(name: str) -> str:
+        return (ansible / name).read_text(encoding="utf-8")
+
+    found = programs.parent.glob("lib/python3*/site-packages/ansible_mitogen")
+    mitogen = next(found, None)
+    return Installed(
+        bin=programs,
+        ansible=ansible,
+        groups=parse_multinode(text("inventory/multinode")),
+        plays=site.read_site(text("site.yml"), text),
+        defaults=defaults(ansible),
+        mitogen=mitogen / "plugins" / "strategy" if mitogen else None,
+    )
+
+
+def write(deployment: Deployment, *, shell: Shell) -> Credentials:
+    """Write every file of a deployment and return the administrator's account.
+
+    Safe to be interrupted and repeated; passwords are kept once made.
+    """
+    place = deployment.place
+    place.root.mkdir(parents=True, exist_ok=True)
+    place.sockets.mkdir(parents=True, exist_ok=True, mode=0o700)
+    passwords = ensure_passwords(
+        place.passwords, tools=deployment.installed.bin, shell=shell
+    )
+    write_secret(place.globals, variables.render(deployment.variables))
+    _put(place.inventory, ini.render(deployment.inventory))
+    _put(place.ansible_cfg, deployment.ansible_cfg)
+    build(deployment.shadow, deployment.installed.ansible, place.shadow)
+    _write_config(deployment)
+    return _write_credentials(deployment, passwords)
+
+
+def deploy(
+    deployment: Deployment,
+    *,
+    shell: Shell,
+    progress: Progress,
+    action: str = "deploy",
+    tags: Sequence[str] = (),
+) -> Mapping[str, tuple[Event, ...]]:
+    """Write the files, run the lanes of an action and return their events by lane.
+
+    With tags, one run over all plays instead of lanes. Raises PlaybookError.
+    """
+    for choice in deployment.decisions:
+        progress.decision(choice)
+    write(deployment, shell=shell)
+    if tags or action == "precheck":
+        whole = _lane_run(deployment, "site", action, tags)
+        with progress.step(whole.title) as step:
+            return {"site": run(whole, shell=shell, step=step)}
+    return run_lanes(plan_runs(deployment, action), shell=shell, progress=progress)
+
+
+def plan_runs(deployment: Deployment, action: str = "deploy") -> tuple[Lane, ...]:
+    """Return the lanes of an action with their commands."""
+    return tuple(
+        Lane(
+            name=name,
+            run=_lane_run(deployment, name, action),
+            after=site.needs(name, deployment.lanes),
+        )
+        for name in deployment.lanes
+    )
+
+
+def kolla_command(deployment: Deployment, words: Sequence[str]) -> Run:
+    """Return the run of any kolla-ansible command, as typed after `enos os --`.
+
+    kolla-ansible wants options after its sub-command.
+    """
+    place = deployment.place
+    command, rest = words[0], tuple(words[1:])
+    playbook = ("--playbook", str(place.shadow / site.file_of("site")))
+    own = playbook if command in {"deploy", "reconfigure", "pull", "prechecks"} else ()
+    given = own if "--playbook" not in rest and "-p" not in rest else ()
+    return Run(
+        title=f"kolla-ansible {command}",
+        argv=(
+            str(deployment.installed.bin / "kolla-ansible"),
+            command,
+            *("--configdir", str(place.root), "--inventory", str(place.inventory)),
+            *("--passwords", str(place.passwords)),
+            *given,
+            *rest,
+        ),
+        env=_environment(deployment),
+        log=place.logs / f"{command}.log",
+    )
+
+
+def destroy(
+    deployment: Deployment,
+    *,
+    shell: Shell,
+    progress: Progress,
+    images: bool = False,
+) -> None:
+    """Remove OpenStack from the nodes: containers, volumes, configuration."""
+    words = ("destroy", CONFIRM, *(("--include-images",) if images else ()))
+    plan = kolla_command(deployment, words)
+    with progress.step(plan.title) as step:
+        run(plan, shell=shell, step=step)
+
+
+def _lane_run(
+    deployment: Deployment, lane: str, action: str, tags: Sequence[str] = ()
+) -> Run:
+    place = deployment.place
+    first = ("--flush-cache",) if lane in {"base", "site"} else ()
+    serial = ("-e", "kolla_serial=0") if action in {"reconfigure", "upgrade"} else ()
+    return Run(
+        title=f"{action}: {', '.join(_services(deployment, lane))}",
+        argv=(
+            str(deployment.installed.bin / "ansible-playbook"),
+            *("--inventory", str(place.inventory)),
+            *("-e", f"@{place.globals}", "-e", f"@{place.passwords}"),
+            *("-e", f"kolla_action={action}", *serial),
+            *("-e", f"CONFIG_DIR={place.root}"),
+            *first,
+            *(("--tags", ",".join(tags)) if tags else ()),
+            str(place.shadow / site.file_of(lane)),
+        ),
+        env=_environment(deployment),
+        log=place.logs / f"{lane}.log",
+    )
+
+
+def _services(deployment: Deployment, lane: str) -> tuple[str, ...]:
+    plays = deployment.lanes.get(lane) or site.joined(deployment.lanes)
+    names = (each.service for each in plays if each.service not in site.ALWAYS)
+    return tuple(dict.fromkeys(names))
+
+
+def _environment(deployment: Deployment) -> dict[str, str]:
+    path = os.environ.get("PATH", os.defpath)
+    return {
+        "ANSIBLE_CONFIG": str(deployment.place.ansible_cfg),
+        "PATH": f"{deployment.installed.bin}{os.pathsep}{path}",
+        "LC_ALL": "C.UTF-8",  # Ansible refuses to start in any other encoding
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _write_config(deployment: Deployment) -> None:
+    folder = deployment.place.config
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name, text in deployment.config.items():
+        _put(folder / name, text)
+    if deployment.custom:
+        shutil.copytree(deployment.custom, folder, dirs_exist_ok=True)
+
+
+def _write_credentials(
+    deployment: Deployment, passwords: Mapping[str, Any]
+) -> Credentials:
+    account = Credentials(
+        url=deployment.url,
+        password=str(passwords["keystone_admin_password"]),
+        region=str(deployment.variables.get("openstack_region_name", "RegionOne")),
+    )
+    write_secret(deployment.place.openrc, openrc(account))
+    write_secret(deployment.place.clouds, clouds_yaml(account))
+    return account
+
+
+def _put(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")

@@ -1,0 +1,227 @@
+"""`globals.yml`: kolla's defaults stay unsaid, then enos's choices, then the user's.
+
+Everything in this file reaches Ansible as extra variables, which win over those of
+hosts and groups. So only what differs from kolla's defaults may be written, and never
+what the inventory says host by host, such as interfaces.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from zlib import crc32
+
+import yaml
+
+from enos.ansible.inventory import Inventory
+from enos.errors import ConfigError
+from enos.kolla.nodes import Node
+from enos.testbed import Testbed
+
+FRONTED = (
+    "keystone",
+    "glance-api",
+    "placement-api",
+    "nova-api",
+    "nova-metadata",
+    "neutron-server",
+    "mariadb",
+)
+"""Groups whose services clients reach by `kolla_internal_vip_address`."""
+
+LEAN = ("fluentd", "heat", "horizon")
+"""On by kolla's defaults, off here unless the experiment turns them on."""
+
+SMALL = 2
+"""With so few processors, one worker process per service."""
+
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """What the choices are made from.
+
+    Attributes:
+        session: id of the experiment.
+        inventory: with every group filled.
+        nodes: host name → what it can do.
+        virt: ``qemu``, ``kvm`` or ``fake``.
+        images: variables that say where container images come from.
+        user: the `kolla:` map of the experiment, which wins over everything.
+
+    """
+
+    session: str
+    testbed: Testbed
+    inventory: Inventory
+    nodes: Mapping[str, Node]
+    virt: str = "qemu"
+    images: Mapping[str, Any] = field(default_factory=dict)
+    user: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Globals:
+    """The content of `globals.yml` and the choices behind it, a sentence each."""
+
+    values: Mapping[str, Any]
+    decisions: tuple[str, ...]
+
+
+def plan_globals(situation: Situation) -> Globals:
+    """Return the variables of the deployment; raises ConfigError without a VIP."""
+    rules: tuple[Callable[[Situation], tuple[Values, str]], ...] = (
+        _lean,
+        _entry_point,
+        _workers,
+        _limits,
+        _sysctl,
+        _datapath,
+        _clock,
+        _wrappers,
+        _virtualisation,
+    )
+    values: Values = dict(situation.images)
+    decisions = []
+    for rule in rules:
+        chosen, why = rule(situation)
+        mine = {k: v for k, v in chosen.items() if k not in situation.user}
+        values |= mine
+        if mine and why:
+            decisions.append(why)
+    return Globals(values={**values, **situation.user}, decisions=tuple(decisions))
+
+
+def render(values: Mapping[str, Any]) -> str:
+    """Return the variables as the text of `globals.yml`."""
+    head = "# Written by enos from the experiment file; changes are lost.\n"
+    return head + yaml.safe_dump(dict(values), sort_keys=False, width=1000)
+
+
+def is_on(value: object) -> bool:
+    """Tell whether a value is true in Ansible's eyes (``yes``, ``True``, 1)."""
+    return str(value).lower() in {"true", "yes", "on", "1", "y", "t"}
+
+
+def _lean(_: Situation) -> tuple[Values, str]:
+    values: Values = {f"enable_{name}": "no" for name in LEAN}
+    return values, f"{', '.join(LEAN)} are off unless `kolla:` turns them on"
+
+
+def _entry_point(situation: Situation) -> tuple[Values, str]:
+    if "kolla_internal_vip_address" in situation.user:
+        return {}, ""
+    spread = _spread(situation.inventory)
+    wanted = situation.user.get("enable_haproxy")
+    balanced = is_on(wanted) if wanted is not None else bool(spread)
+    if balanced:
+        return _balanced(situation, spread)
+    control = situation.inventory.members("control")[0]
+    address = _api_address(situation.testbed, control)
+    values: Values = {
+        "kolla_internal_vip_address": address,
+        "enable_haproxy": "no",
+        "enable_keepalived": "no",
+        "enable_proxysql": "no",
+    }
+    return values, f"one host serves all APIs: no load balancer, clients use {address}"
+
+
+def _balanced(situation: Situation, spread: str) -> tuple[Values, str]:
+    network = situation.testbed.network("api")
+    if network is None or network.pool is None:
+        message = "a virtual address is needed but no network has free addresses"
+        hint = "set `kolla: {kolla_internal_vip_address: …}` to a free address"
+        raise ConfigError(message, hint=hint, details=spread)
+    router = crc32(situation.session.encode()) % 254 + 1
+    values: Values = {
+        "kolla_internal_vip_address": network.pool[0],
+        "enable_haproxy": "yes",
+        "keepalived_virtual_router_id": str(router),
+    }
+    why = spread or "`kolla:` asks for the load balancer"
+    return values, f"{why}: haproxy on {network.pool[0]}"
+
+
+def _spread(inventory: Inventory) -> str:
+    control = inventory.members("control")
+    for group in FRONTED:
+        hosts = inventory.members(group)
+        if hosts != control[:1]:
+            return f"`{group}` is on {', '.join(hosts) or 'no host'}"
+    return ""
+
+
+def _api_address(testbed: Testbed, name: str) -> str:
+    host = testbed.host(name)
+    network = testbed.network("api")
+    nic = host.nic_on(network.name) if host and network else None
+    if nic and nic.addresses:
+        return nic.addresses[0].partition("/")[0]
+    return host.address if host else name
+
+
+def _workers(situation: Situation) -> tuple[Values, str]:
+    least = min((node.cpus for node in situation.nodes.values()), default=1)
+    if least > SMALL:
+        return {}, ""
+    return {"openstack_service_workers": "1"}, f"{least} processors: one worker each"
+
+
+def _limits(situation: Situation) -> tuple[Values, str]:
+    lacking = _lacking(situation, lambda node: node.limits)
+    if not lacking:
+        return {}, ""
+    values: Values = {"default_container_dimensions": {}, "nova_libvirt_dimensions": {}}
+    return values, f"no CAP_SYS_RESOURCE on {lacking}: containers keep their limits"
+
+
+def _sysctl(situation: Situation) -> tuple[Values, str]:
+    lacking = _lacking(situation, lambda node: node.sysctl)
+    if not lacking:
+        return {}, ""
+    return {"set_sysctl": "no"}, f"kernel settings are not {lacking}'s own: left alone"
+
+
+def _datapath(situation: Situation) -> tuple[Values, str]:
+    lacking = _lacking(situation, lambda node: node.openvswitch)
+    if not lacking:
+        return {}, ""
+    return {"ovs_datapath": "netdev"}, (
+        f"no openvswitch module on {lacking}: packets are switched in user space"
+    )
+
+
+def _clock(situation: Situation) -> tuple[Values, str]:
+    inside = _lacking(situation, lambda node: not node.container)
+    if not inside:
+        return {}, ""
+    return {"prechecks_enable_host_ntp_checks": "no"}, (
+        f"{inside} share the clock of the machine they are containers of"
+    )
+
+
+def _wrappers(situation: Situation) -> tuple[Values, str]:
+    inside = _lacking(situation, lambda node: not node.container)
+    if not inside:
+        return {}, ""
+    return {"neutron_agents_wrappers": "no"}, (
+        "dnsmasq and haproxy of Neutron run inside its agents' containers"
+    )
+
+
+def _virtualisation(situation: Situation) -> tuple[Values, str]:
+    if situation.virt == "kvm":
+        return {"nova_compute_virt_type": "kvm"}, "guests run on KVM"
+    if situation.virt == "qemu":
+        return {"nova_compute_virt_type": "qemu"}, "guests run in emulation"
+    values: Values = {
+        "nova_compute_virt_type": "qemu",
+        "enable_nova_libvirt_container": "no",
+    }
+    return values, "guests are pretended by Nova's fake driver"
+
+
+def _lacking(situation: Situation, able: Callable[[Node], bool]) -> str:
+    names = [name for name, node in situation.nodes.items() if not able(node)]
+    return ", ".join(names)

@@ -1,0 +1,293 @@
+"""What a deployment will be: every file and every command, before anything is done."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from enos.ansible import configuration
+from enos.ansible import inventory as ini
+from enos.ansible.inventory import Group, Inventory
+from enos.errors import CapabilityError
+from enos.kolla import globals as variables
+from enos.kolla import overrides, site
+from enos.kolla.inventory import plan_inventory
+from enos.kolla.nodes import Node
+from enos.kolla.releases import Release
+from enos.kolla.shadow import Shadow
+from enos.kolla.site import ServicePlay
+from enos.kolla.switches import switch
+from enos.testbed import Host, Testbed
+
+TUNNEL_BRIDGE = "br-phy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """What an installed kolla-ansible brings, as values.
+
+    Attributes:
+        bin: folder of its programs.
+        ansible: its folder of playbooks and roles.
+        groups: those of its `multinode` inventory.
+        plays: those of its `site.yml`.
+        defaults: its variables for all hosts.
+        mitogen: folder of mitogen's strategy plug-ins, None when not installed.
+
+    """
+
+    bin: Path
+    ansible: Path
+    groups: tuple[Group, ...]
+    plays: tuple[ServicePlay, ...]
+    defaults: Mapping[str, Any]
+    mitogen: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the experiment wants of OpenStack.
+
+    Attributes:
+        session: id of the experiment.
+        virt: ``qemu``, ``kvm`` or ``fake``.
+        fake_computes: pretended compute hosts on each compute node.
+        images: variables that say where container images come from.
+        kolla: the `kolla:` map of the experiment file.
+        custom: folder of configuration the user wants merged, or None.
+
+    """
+
+    session: str
+    release: Release
+    virt: str = "qemu"
+    fake_computes: int = 0
+    images: Mapping[str, Any] = field(default_factory=dict)
+    kolla: Mapping[str, Any] = field(default_factory=dict)
+    custom: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a deployment keeps its files, all below one folder of the experiment.
+
+    Attributes:
+        root: the folder, also kolla-ansible's `--configdir`.
+        sockets: folder for SSH's control sockets, with a short path.
+
+    """
+
+    root: Path
+    sockets: Path
+
+    @property
+    def inventory(self) -> Path:
+        """Return the path of the inventory."""
+        return self.root / "inventory"
+
+    @property
+    def globals(self) -> Path:
+        """Return the path of `globals.yml`."""
+        return self.root / "globals.yml"
+
+    @property
+    def passwords(self) -> Path:
+        """Return the path of `passwords.yml`."""
+        return self.root / "passwords.yml"
+
+    @property
+    def ansible_cfg(self) -> Path:
+        """Return the path of `ansible.cfg`."""
+        return self.root / "ansible.cfg"
+
+    @property
+    def shadow(self) -> Path:
+        """Return the folder of the changed copy of kolla-ansible's playbooks."""
+        return self.root / "ansible"
+
+    @property
+    def config(self) -> Path:
+        """Return the folder of configuration that kolla merges into its own."""
+        return self.root / "config"
+
+    @property
+    def facts(self) -> Path:
+        """Return the folder of cached facts."""
+        return self.root / "facts"
+
+    @property
+    def logs(self) -> Path:
+        """Return the folder of Ansible's output, a file per lane."""
+        return self.root / "logs"
+
+    @property
+    def openrc(self) -> Path:
+        """Return the path of the file to source for the `openstack` command."""
+        return self.root / "admin-openrc.sh"
+
+    @property
+    def clouds(self) -> Path:
+        """Return the path of `clouds.yaml`."""
+        return self.root / "clouds.yaml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """A deployment of OpenStack, ready to be written down and run.
+
+    Attributes:
+        variables: content of `globals.yml`.
+        lanes: lane name → its plays.
+        config: path below the configuration folder → text.
+        decisions: choices made on the way, a sentence each.
+
+    """
+
+    release: Release
+    place: Place
+    installed: Installed
+    inventory: Inventory
+    variables: Mapping[str, Any]
+    lanes: Mapping[str, tuple[ServicePlay, ...]]
+    shadow: Shadow
+    config: Mapping[str, str]
+    custom: Path | None
+    decisions: tuple[str, ...]
+    url: str
+
+    @property
+    def ansible_cfg(self) -> str:
+        """Return the text of `ansible.cfg`."""
+        return configuration.render(
+            configuration.Configuration(
+                facts=self.place.facts,
+                sockets=self.place.sockets,
+                mitogen=self.installed.mitogen,
+            )
+        )
+
+
+def plan_deployment(
+    wish: Wish,
+    *,
+    testbed: Testbed,
+    nodes: Mapping[str, Node],
+    installed: Installed,
+    place: Place,
+    action: str = "deploy",
+) -> Deployment:
+    """Return the deployment a wish comes to on a testbed.
+
+    Raises ConfigError (no control node, no free address for a VIP) and
+    CapabilityError (tenant networks cannot span the nodes).
+    """
+    tunnels, told = _tunnels(testbed, nodes, wish)
+    extra = {
+        host.name: {"enos_api_address": _api(testbed, host), **tunnels[host.name]}
+        for host in testbed.hosts
+    }
+    mapped = plan_inventory(
+        testbed,
+        installed.groups,
+        python=str(installed.bin / "python"),
+        variables=extra,
+    )
+    chosen = variables.plan_globals(
+        variables.Situation(
+            session=wish.session,
+            testbed=testbed,
+            inventory=mapped.inventory,
+            nodes=nodes,
+            virt=wish.virt,
+            images=wish.images,
+            user=wish.kolla,
+        )
+    )
+    lanes = plan_lanes(installed, chosen.values, action=action)
+    return Deployment(
+        release=wish.release,
+        place=place,
+        installed=installed,
+        inventory=mapped.inventory,
+        variables=chosen.values,
+        lanes=lanes,
+        shadow=_shadow(lanes, nodes),
+        config=overrides.plan_overrides(virt=wish.virt, nodes=nodes),
+        custom=wish.custom,
+        decisions=(*mapped.decisions, *chosen.decisions, *told),
+        url=keystone_url(chosen.values),
+    )
+
+
+def plan_lanes(
+    installed: Installed, values: Mapping[str, Any], *, action: str
+) -> dict[str, tuple[ServicePlay, ...]]:
+    """Return the lanes that have something to do, with enos's own plays added."""
+    known = {**installed.defaults, **values}
+    plays = site.wanted(
+        installed.plays, action=action, switch=lambda name: switch(name, known)
+    )
+    return site.with_own(site.deal(plays), netdev=known.get("ovs_datapath") == "netdev")
+
+
+def keystone_url(values: Mapping[str, Any]) -> str:
+    """Return Keystone's internal end point for what `globals.yml` says."""
+    tls = variables.is_on(values.get("kolla_enable_tls_internal", "no"))
+    host = values.get("kolla_internal_fqdn", values["kolla_internal_vip_address"])
+    port = values.get("keystone_public_port", "5000")
+    return f"{'https' if tls else 'http'}://{host}:{port}/v3"
+
+
+def _shadow(
+    lanes: Mapping[str, tuple[ServicePlay, ...]], nodes: Mapping[str, Node]
+) -> Shadow:
+    everything = site.joined(lanes)
+    return Shadow(
+        playbooks={
+            **{site.file_of(name): site.render(plays) for name, plays in lanes.items()},
+            site.file_of("site"): site.render(everything),
+        },
+        without_modules=any(not node.modules for node in nodes.values()),
+    )
+
+
+def _tunnels(
+    testbed: Testbed, nodes: Mapping[str, Node], wish: Wish
+) -> tuple[dict[str, dict[str, str]], tuple[str, ...]]:
+    none: dict[str, dict[str, str]] = {host.name: {} for host in testbed.hosts}
+    lacking = [name for name, node in nodes.items() if not node.openvswitch]
+    if wish.kolla.get("ovs_datapath", "netdev" if lacking else "system") != "netdev":
+        return none, ()
+    found = {host.name: _tunnel(testbed, host) for host in testbed.hosts}
+    without = [name for name, values in found.items() if not values]
+    if not without:
+        why = f"tunnels leave through {TUNNEL_BRIDGE}, a bridge in user space"
+        return found, (why,)
+    if len(testbed.hosts) == 1:
+        return none, ()
+    message = (
+        f"tenant networks cannot span the nodes: {', '.join(without)} has no"
+        " interface on a network for tunnels, which Open vSwitch in user space needs"
+    )
+    hint = "add a network with the role `tunnel`, or load the openvswitch module"
+    raise CapabilityError(message, hint=hint)
+
+
+def _tunnel(testbed: Testbed, host: Host) -> dict[str, str]:
+    device = ini.device_on(testbed, host, "tunnel")
+    nic = next((nic for nic in host.nics if nic.device == device), None)
+    if nic is None or not nic.addresses:
+        return {}
+    if device == ini.device_on(testbed, host, "api"):
+        return {}
+    return {
+        "tunnel_interface": TUNNEL_BRIDGE,
+        "enos_tunnel_device": device,
+        "enos_tunnel_address": nic.addresses[0],
+    }
+
+
+def _api(testbed: Testbed, host: Host) -> str:
+    device = ini.device_on(testbed, host, "api")
+    nic = next((nic for nic in host.nics if nic.device == device), None)
+    return nic.addresses[0].partition("/")[0] if nic and nic.addresses else host.address
