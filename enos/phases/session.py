@@ -48,7 +48,10 @@ class Session:
     @property
     def experiment(self) -> Experiment:
         """The experiment, from the directory's own copy of the file."""
-        return load_experiment(self.directory.experiment, providers=plugins.providers())
+        source = Path(self.directory.load().source)
+        return load_experiment(
+            self.directory.experiment, providers=plugins.providers(), base=source.parent
+        )
 
     @property
     def testbed(self) -> Testbed:
