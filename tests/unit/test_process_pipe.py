@@ -9,6 +9,8 @@ from enos.process import LocalShell
 
 SHELL = LocalShell()
 
+pytestmark = pytest.mark.usefixtures("processes")
+
 
 def test_bytes_arrive_as_they_are() -> None:
     got: list[bytes] = []

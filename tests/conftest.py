@@ -1,0 +1,58 @@
+"""What all tests share: golden files, and a guard that keeps unit tests pure."""
+
+import socket
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+Golden = Callable[[str, str], None]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden",
+        action="store_true",
+        help="rewrite the files under tests/golden instead of comparing with them",
+    )
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    """Compare a text with the golden file of that name: `golden("area/x.txt", text)`."""
+    update = request.config.getoption("--update-golden")
+
+    def compare(name: str, actual: str) -> None:
+        file = HERE / "golden" / name
+        if update:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(actual, encoding="utf-8")
+        assert file.exists(), f"no golden file {file}: run with --update-golden"
+        expected = file.read_text(encoding="utf-8")
+        assert expected == actual
+
+    return compare
+
+
+@pytest.fixture
+def processes() -> None:
+    """Let a unit test start programs: for those that test starting programs."""
+
+
+@pytest.fixture(autouse=True)
+def _pure(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make programs and connections impossible in unit tests."""
+    if (HERE / "unit") not in request.path.parents:
+        return
+    if "processes" in request.fixturenames:
+        return
+
+    def refuse(*args: Any, **_: Any) -> None:
+        raise AssertionError(f"a unit test reached outside: {args[1:]}")
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket.socket, "bind", refuse)
