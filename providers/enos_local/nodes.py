@@ -1,0 +1,247 @@
+"""Making an experiment's containers, finding them again, removing them."""
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from enos.demand import Demand
+from enos.errors import ProviderError
+from enos.process import Shell
+from enos.progress import Progress, Step
+from enos.remote import PARALLEL, run_on
+from enos.testbed import Host, Testbed
+from enos_local import hostconfig, layout, networks
+from enos_local.container import FILES, RM, daemon_json, put_files, write_files
+from enos_local.layout import Node, Wire
+from enos_local.settings import Settings
+
+KEY = "id_ed25519"
+READY_SECONDS = 90.0
+BETWEEN_LOOKS = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """What all the steps of an acquisition need to know.
+
+    Attributes:
+        directory: where the key is kept.
+        flags: `docker create` flags every node gets.
+
+    """
+
+    session: str
+    shell: Shell
+    progress: Progress
+    directory: Path
+    settings: Settings
+    image: str
+    flags: tuple[str, ...]
+
+
+def acquire(site: Site, demand: Demand, facts: Mapping[str, str]) -> Testbed:
+    """Return the testbed, all of whose hosts answer; raises ProviderError."""
+    with site.progress.step("networks"):
+        wires = networks.ensure(site.shell, site.session, site.settings.subnets)
+    key = ensure_key(site.shell, site.directory)
+    found = existing(site.shell, site.session)
+    indexes = {name: int(_labels(c)[layout.INDEX]) for name, c in found.items()}
+    wanted = layout.nodes(site.session, demand, indexes)
+    for name in sorted(found.keys() - {node.name for node in wanted}):
+        site.progress.warn(f"{name} is no longer in the file; it runs until destroy")
+    hosts = tuple(layout.host(node, wires, key) for node in wanted)
+    with tempfile.TemporaryDirectory(dir=site.directory, prefix="node-") as folder:
+        write_files(Path(folder), node_files(site, wires, wanted, key))
+
+        def work(node: Node, host: Host) -> None:
+            with site.progress.step("node", host=node.name) as step:
+                _make(site, node, wires, found.get(node.name), Path(folder))
+                _await(site, node, host, step)
+
+        _at_once(work, wanted, hosts)
+    return Testbed(
+        provider="local",
+        hosts=hosts,
+        networks=tuple(wire.network() for wire in wires),
+        facts={**facts, "node_image": site.image, **probe_kernel(site.shell, wanted)},
+    )
+
+
+def ensure_key(shell: Shell, directory: Path) -> Path:
+    """Return the session's private SSH key, mode 0600, made when missing."""
+    key = directory / KEY
+    public = key.with_suffix(".pub")
+    if key.exists() and public.exists():
+        return key
+    fresh = directory / "fresh"
+    for path in (fresh, fresh.with_suffix(".pub")):
+        path.unlink(missing_ok=True)
+    shell.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "enos", "-f", fresh]
+    )
+    fresh.with_suffix(".pub").replace(public)
+    fresh.replace(key)
+    return key
+
+
+def existing(shell: Shell, session: str) -> dict[str, dict[str, Any]]:
+    """Return the session's containers by node name, as `docker inspect` shows them."""
+    mark = f"label={layout.SESSION}={session}"
+    listing = ("docker", "ps", "--all", "--quiet", "--no-trunc", "--filter", mark)
+    ids = shell.run(listing).stdout.split()
+    if not ids:
+        return {}
+    done = shell.run(["docker", "container", "inspect", *ids], check=False)
+    containers: list[dict[str, Any]] = json.loads(done.stdout or "[]")
+    return {_labels(container)[layout.NODE]: container for container in containers}
+
+
+def node_files(
+    site: Site, wires: tuple[Wire, ...], wanted: Iterable[Node], key: Path
+) -> dict[str, str]:
+    """Return the files every node gets in /etc/enos."""
+    nodes = tuple(wanted)
+    direct = [str(wire.cidr) for wire in wires] + [node.name for node in nodes]
+    proxies = hostconfig.proxies(os.environ, direct=direct)
+    registries = [str(site.settings.subnets), *site.settings.insecure_registries]
+    return {
+        "authorized_keys": key.with_suffix(".pub").read_text(encoding="ascii"),
+        "hosts": layout.hosts_file(nodes, wires[0]),
+        "environment": "".join(f"{name}={value}\n" for name, value in proxies.items()),
+        "daemon.json": daemon_json(registries=registries),
+    }
+
+
+def _make(
+    site: Site,
+    node: Node,
+    wires: tuple[Wire, ...],
+    found: Mapping[str, Any] | None,
+    files: Path,
+) -> None:
+    status = found["State"]["Status"] if found else ""
+    if status in {"created", "dead", "removing"}:  # an earlier run was killed
+        _forget(site.shell, node)
+        status = ""
+    if not status:
+        for argv in layout.create_node(
+            site.session, node, wires, image=site.image, flags=site.flags
+        ):
+            site.shell.run(argv)
+    put_files(site.shell, node.container, files)
+    if status == "paused":
+        site.shell.run(["docker", "unpause", node.container])
+    elif status != "running":
+        site.shell.run(["docker", "start", node.container])
+    else:
+        script = f"cat {FILES}/hosts > /etc/hosts"
+        site.shell.run(["docker", "exec", node.container, "sh", "-c", script])
+
+
+def _forget(shell: Shell, node: Node) -> None:
+    shell.run([*RM, node.container], check=False)
+    shell.run(["docker", "volume", "rm", "--force", node.container], check=False)
+
+
+def _await(site: Site, node: Node, host: Host, step: Step) -> None:
+    """Wait until systemd is up, Docker and SSH answer; raises ProviderError."""
+    deadline = time.monotonic() + READY_SECONDS
+    waits: tuple[tuple[str, Callable[[], bool]], ...] = (
+        ("systemd", lambda: _booted(site, node)),
+        ("Docker", lambda: _inside(site, node, "docker", "version")),
+        ("sshd", lambda: run_on(site.shell, host, ["true"], check=False).ok),
+    )
+    for what, ready in waits:
+        step.awaiting(f"{node.name}: {what}")
+        while not ready():
+            if time.monotonic() > deadline or not _runs(site.shell, node):
+                raise _dead(site.shell, node, what)
+            time.sleep(BETWEEN_LOOKS)
+
+
+def _booted(site: Site, node: Node) -> bool:
+    ask = ("docker", "exec", node.container, "systemctl", "is-system-running", "--wait")
+    said = site.shell.run(ask, check=False).stdout.strip()
+    if said == "degraded":
+        failed = ("systemctl", "list-units", "--failed", "--plain", "--no-legend")
+        units = site.shell.run(["docker", "exec", node.container, *failed], check=False)
+        names = [line.split()[0] for line in units.stdout.splitlines() if line.split()]
+        site.progress.warn(f"{node.name}: failed units: {', '.join(names)}")
+    return said in {"running", "degraded"}
+
+
+def _inside(site: Site, node: Node, *command: str) -> bool:
+    argv = ("docker", "exec", node.container, *command)
+    return site.shell.run(argv, check=False).ok
+
+
+def _runs(shell: Shell, node: Node) -> bool:
+    ask = ("docker", "inspect", "--format", "{{.State.Running}}", node.container)
+    return shell.run(ask, check=False).stdout.strip() == "true"
+
+
+def _dead(shell: Shell, node: Node, what: str) -> ProviderError:
+    log = shell.run(["docker", "logs", "--tail", "30", node.container], check=False)
+    return ProviderError(
+        f"{node.name}: {what} does not answer",
+        hint=f"look with `docker logs {node.container}`; "
+        "`enos destroy --hard` removes the nodes, then start again",
+        details=(log.stdout + log.stderr).strip(),
+    )
+
+
+PROBE = """\
+tc qdisc add dev lo root netem delay 1ms 2>/dev/null && echo netem=yes || echo netem=no
+iptables -t mangle -A PREROUTING -j NFQUEUE --queue-num 1 --queue-bypass 2>/dev/null \
+    && echo nfqueue=yes || echo nfqueue=no
+"""
+
+
+def probe_kernel(shell: Shell, wanted: Sequence[Node]) -> dict[str, str]:
+    """Return what the kernel can do, tried in a throw-away namespace of a node."""
+    enter = ("docker", "exec", wanted[0].container, "unshare", "--net", "sh", "-c")
+    done = shell.run([*enter, PROBE])
+    pairs = (line.partition("=") for line in done.stdout.splitlines())
+    return {name: value for name, _, value in pairs if name in {"netem", "nfqueue"}}
+
+
+def release(shell: Shell, progress: Progress, session: str) -> None:
+    """Remove all that carries the session's label; harmless when nothing does."""
+    mark = ("--filter", f"label={layout.SESSION}={session}")
+    kinds: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+        (("docker", "ps", "--all", "--quiet", *mark), RM),
+        (
+            ("docker", "volume", "ls", "--quiet", *mark),
+            ("docker", "volume", "rm", "--force"),
+        ),
+        (
+            ("docker", "network", "ls", "--quiet", *mark),
+            ("docker", "network", "rm"),
+        ),
+    )
+    with progress.step("remove the nodes") as step:
+        removed = 0
+        for listing, remove in kinds:
+            found = shell.run(listing).stdout.split()
+            removed += len(found)
+            if found:
+                shell.run([*remove, *found])
+        if not removed:
+            step.skipped("nothing is left")
+
+
+def _at_once(
+    work: Callable[[Node, Host], None], wanted: Sequence[Node], hosts: Sequence[Host]
+) -> None:
+    with ThreadPoolExecutor(min(PARALLEL, max(1, len(wanted)))) as pool:
+        list(pool.map(work, wanted, hosts))
+
+
+def _labels(container: Mapping[str, Any]) -> dict[str, str]:
+    return dict(container["Config"]["Labels"])
