@@ -1,0 +1,164 @@
+"""From a plan to what each host has to do: files and one sh script. Pure.
+
+The script is all or nothing: whatever ends it early (a refused command, a device that
+vanished, a lost connection) takes away all that enos added to the host before.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.resources import files
+from textwrap import indent
+
+from enos.netem.plan import EmulationPlan
+from enos.netem.trafficcontrol import HANDLE, TrafficClass, batch, classes
+from enos.netem.userspace import (
+    CHAIN,
+    SET_PREFIX,
+    Queue,
+    ipset_lines,
+    iptables_lines,
+    lanes,
+    queues,
+)
+
+FOLDER = "/run/enos-netem"
+UNIT = "enos-netem"
+DAEMON = "delayd.py"
+_END = "END-OF-FILE-BY-ENOS"
+
+
+class Backend(StrEnum):
+    """What makes delay and loss; the rate is always htb's."""
+
+    NETEM = "netem"
+    USER_SPACE = "user-space"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostCommands:
+    """What one host has to do.
+
+    Attributes:
+        files: name in `FOLDER` and content.
+        trees: device and its classes, for each device with an htb tree.
+        queues: netfilter queues the daemon serves.
+        steps: sh commands that use the files, after everything older was removed.
+
+    """
+
+    host: str
+    backend: Backend
+    files: tuple[tuple[str, str], ...]
+    trees: tuple[tuple[str, tuple[TrafficClass, ...]], ...]
+    queues: tuple[Queue, ...]
+    steps: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """Return files and commands for people to read; the daemon by name only."""
+        shown = [
+            f"# file {FOLDER}/{name}\n{indent(content, '    ')}"
+            for name, content in self.files
+            if name != DAEMON
+        ]
+        return "".join(shown) + "\n".join(self.steps) + "\n"
+
+    @property
+    def script(self) -> str:
+        """Return the sh script that clears, applies and, on failure, clears again."""
+        return host_script("all_or_nothing", *map(_write, self.files), *self.steps)
+
+    @property
+    def report_script(self) -> str:
+        """Return the sh script that prints what `enos.netem.readback` compares."""
+        return host_script(" ".join(["report", *(device for device, _ in self.trees)]))
+
+
+def commands(plan: EmulationPlan, backend: Backend) -> dict[str, HostCommands]:
+    """Return what each host of the plan has to do: host name -> commands.
+
+    Raises EmulationError when an interface needs more classes than tc has.
+    """
+    return {host: _of_host(host, plan, backend) for host in plan.hosts}
+
+
+def clearing_script() -> str:
+    """Return the sh script that removes what enos added, and nothing else."""
+    return host_script("clear_all")
+
+
+def _of_host(host: str, plan: EmulationPlan, backend: Backend) -> HostCommands:
+    netem = backend is Backend.NETEM
+    written: list[tuple[str, str]] = []
+    trees: list[tuple[str, tuple[TrafficClass, ...]]] = []
+    steps: list[str] = []
+    interfaces = plan.of(host)
+    for interface in interfaces:
+        lines = batch(interface, netem=netem, spared_ports=plan.spared_ports)
+        if lines:
+            device = interface.device
+            written.append((f"{device}.tc", lines))
+            trees.append((device, classes(interface, netem=netem)))
+            steps += [f"own {device}", f"tc -batch {device}.tc"]
+    several = () if netem else queues(interfaces)
+    if several:
+        written += _queue_files(several, plan)
+        steps += _queue_steps(several, tuple(name for name, _ in written))
+    return HostCommands(
+        host=host,
+        backend=backend,
+        files=tuple(written),
+        trees=tuple(trees),
+        queues=several,
+        steps=tuple(steps),
+    )
+
+
+def _queue_files(
+    several: tuple[Queue, ...], plan: EmulationPlan
+) -> list[tuple[str, str]]:
+    source = files("enos.netem").joinpath(DAEMON).read_text(encoding="utf-8")
+    tables = [
+        (f"mangle{version}", iptables_lines(several, version, spared_ports=ports))
+        for ports in (plan.spared_ports,)
+        for version in (4, 6)
+    ]
+    return [
+        (DAEMON, source),
+        ("classes.json", lanes(several) + "\n"),
+        ("sources.ipset", ipset_lines(several)),
+        *((name, lines) for name, lines in tables if lines),
+    ]
+
+
+def _queue_steps(several: tuple[Queue, ...], names: tuple[str, ...]) -> list[str]:
+    steps = [
+        "start_daemon",
+        f"await_queues {' '.join(str(queue.number) for queue in several)}",
+        "ipset restore < sources.ipset",
+    ]
+    if "mangle4" in names:
+        steps.append("iptables-restore --noflush < mangle4")
+    if "mangle6" in names:
+        steps.append("ip6tables-restore --noflush < mangle6")
+    return steps
+
+
+def _write(named: tuple[str, str]) -> str:
+    name, content = named
+    return f"cat > {name} <<'{_END}'\n{content}{_END}"
+
+
+def host_script(*calls: str) -> str:
+    """Return an sh script that defines the functions of `host.sh`, then calls some."""
+    names = {
+        "FOLDER": FOLDER,
+        "DAEMON": DAEMON,
+        "UNIT": UNIT,
+        "CHAIN": CHAIN,
+        "PREFIX": SET_PREFIX,
+        "HANDLE": HANDLE,
+    }
+    assigned = [f"{name}={value}" for name, value in names.items()]
+    functions = files("enos.netem").joinpath("host.sh").read_text(encoding="utf-8")
+    return "\n".join([*assigned, functions, *calls, ""])

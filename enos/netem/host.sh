@@ -1,0 +1,140 @@
+# What a host does to make, check and remove its part of an emulated network.
+# Sent to `sh -s` after the assignments of FOLDER, DAEMON, UNIT, CHAIN, PREFIX, HANDLE,
+# and before the calls. Only what carries one of these names is ever removed.
+set -eu
+umask 077
+PATH=$PATH:/usr/sbin:/sbin
+QUEUES=/proc/net/netfilter/nfnetlink_queue
+
+daemon_pid() {
+    pid=$(cat "$FOLDER/pid" 2>/dev/null) || return 1
+    grep -qs "$DAEMON" "/proc/$pid/cmdline" && echo "$pid"
+}
+
+stop_daemon() {
+    pid=$(daemon_pid) || return 0
+    kill "$pid" 2>/dev/null || return 0
+    tries=0
+    while grep -qs "$DAEMON" "/proc/$pid/cmdline" && [ $tries -lt 100 ]; do
+        tries=$((tries + 1))
+        sleep 0.05
+    done
+}
+
+remove_chain() {
+    command -v "$1" >/dev/null || return 0
+    "$1" -w -t mangle -nL "$CHAIN" >/dev/null 2>&1 || return 0
+    "$1" -w -t mangle -D PREROUTING -m set --match-set "${PREFIX}all-$2" src \
+        -j "$CHAIN" 2>/dev/null || true
+    "$1" -w -t mangle -F "$CHAIN"
+    "$1" -w -t mangle -X "$CHAIN"
+}
+
+remove_sets() {
+    command -v ipset >/dev/null || return 0
+    ipset -n list | while read -r name; do
+        case $name in
+        "${PREFIX}"all-[46] | "${PREFIX}"[0-9]*-[46]) ipset destroy "$name" ;;
+        esac
+    done
+}
+
+# Packets a daemon holds when it ends are lost: first the rules, then the daemon.
+clear_all() {
+    remove_chain iptables 4
+    remove_chain ip6tables 6
+    stop_daemon
+    remove_sets
+    tc qdisc show | while read -r _ kind handle _ device _; do
+        if [ "$kind $handle" = "htb $HANDLE" ]; then
+            tc qdisc del dev "$device" root
+        fi
+    done
+    cd /
+    rm -rf "$FOLDER"
+}
+
+# Ended early (a refused command, a lost connection): leave nothing half made.
+all_or_nothing() {
+    trap 'code=$?; [ $code = 0 ] || clear_all; exit $code' EXIT
+    trap 'exit 129' HUP INT TERM PIPE
+    clear_all
+    mkdir -p "$FOLDER"
+    cd "$FOLDER"
+}
+
+own() {
+    ip link show dev "$1" >/dev/null
+    tc qdisc show | while read -r _ kind handle _ device place _; do
+        if [ "$device $place" = "$1 root" ] && [ "$handle" != 0: ]; then
+            echo "$1 has a queueing discipline of its own: $kind $handle" >&2
+            exit 3
+        fi
+    done
+}
+
+start_daemon() {
+    python=$(command -v python3)
+    set -- "$python" "$FOLDER/$DAEMON" "$FOLDER/classes.json" "$FOLDER/pid"
+    if [ -d /run/systemd/system ] && command -v systemd-run >/dev/null; then
+        systemd-run --quiet --collect --unit "$UNIT" "$@"
+    else
+        env -i PATH="$PATH" setsid "$@" </dev/null >"$FOLDER/log" 2>&1 &
+    fi
+}
+
+await_queues() {
+    tries=0
+    for queue in "$@"; do
+        until grep -qs "^ *$queue " $QUEUES; do
+            tries=$((tries + 1))
+            if [ $tries -gt 200 ]; then
+                echo "the delay daemon does not read queue $queue" >&2
+                cat "$FOLDER/log" >&2 || true
+                exit 4
+            fi
+            sleep 0.05
+        done
+    done
+}
+
+# Read back, one section each, for enos to compare with the plan.
+report() {
+    for device in "$@"; do
+        echo "[tree $device]"
+        tc class show dev "$device" || true
+        tc -j qdisc show dev "$device" || true
+        echo
+        tc filter show dev "$device" parent "$HANDLE" 2>/dev/null || true
+    done
+    echo "[queues]"
+    cat $QUEUES 2>/dev/null || true
+    echo "[sets]"
+    if command -v ipset >/dev/null; then
+        ipset -t list | grep -E '^(Name|Number of entries):' || true
+    fi
+    echo "[chains]"
+    for tables in iptables ip6tables; do
+        command -v $tables >/dev/null || continue
+        $tables -w -t mangle -S 2>/dev/null | grep -e "$CHAIN" || true
+    done
+    echo "[end]"
+}
+
+# What this kernel and system can do, tried in a network namespace that ends with it.
+probe() {
+    # shellcheck disable=SC2016 # expanded by the inner shell
+    unshare -n sh -c '
+        can() { name=$1; shift; if "$@" >/dev/null 2>&1; then echo "$name"; fi; }
+        ip link set lo up
+        can htb tc qdisc add dev lo root handle 1: htb
+        can netem tc qdisc replace dev lo root netem delay 1ms
+        can ipset ipset create probe hash:ip
+        can nfqueue iptables -t mangle -A PREROUTING -m set --match-set probe src \
+            -j NFQUEUE --queue-num 1 --queue-bypass
+        can queues test -e /proc/self/net/netfilter/nfnetlink_queue
+    '
+    for program in tc iperf3 python3; do
+        if command -v $program >/dev/null; then echo $program; fi
+    done
+}
