@@ -4,7 +4,6 @@ import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,7 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Golden:
-    """Compare a text with the golden file of that name: `golden("area/x.txt", text)`."""
+    """Compare a text with a golden file: `golden("area/name.txt", text)`."""
     update = request.config.getoption("--update-golden")
 
     def compare(name: str, actual: str) -> None:
@@ -50,7 +49,7 @@ def _pure(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
     if "processes" in request.fixturenames:
         return
 
-    def refuse(*args: Any, **_: Any) -> None:
+    def refuse(*args: object, **_: object) -> None:
         raise AssertionError(f"a unit test reached outside: {args[1:]}")
 
     monkeypatch.setattr(subprocess.Popen, "__init__", refuse)

@@ -59,16 +59,16 @@ def advanced(reader: Reader, content: Any) -> None:  # noqa: ANN401 - YAML value
     """Read `provider.resources`."""
     form = "write `machines:` with a list of `{roles: […], number: …}`"
     if not isinstance(content, dict):
-        reader.wrong(ADVANCED, "`resources` of a provider must be a mapping", form)
+        reader.misshapen(ADVANCED, "`resources` of a provider must be a mapping", form)
         return
     for key in content:
         if key not in ("machines", "networks"):
             hint = meant(key, ("machines", "networks"))
-            reader.wrong((*ADVANCED, key), f"unknown key `{key}`", hint, key=True)
+            reader.misshapen((*ADVANCED, key), f"unknown key `{key}`", hint)
     several = content.get("machines")
     if not isinstance(several, list) or not several:
         what = f"`machines` must be a list, not {kind_of(several)}"
-        reader.wrong((*ADVANCED, "machines"), what, form)
+        reader.misshapen((*ADVANCED, "machines"), what, form)
         return
     model = type("Machine", (AdvancedMachine, reader.model), {})
     for number, one in enumerate(several):
@@ -85,15 +85,14 @@ def _advanced_machine(
     read, problems = attempt(reader.document, model, content, loc)
     reader.problems += problems
     if read is None:
+        reader.lost = True
         return
     own = set(reader.model.model_fields) & read.model_fields_set
     first = (read.primary_network,) if read.primary_network else ()
-    reader.add(
-        loc,
-        read.group,
-        tuple(read.roles),
-        flavour=read.flavour,
-        number=read.number,
-        networks=(*first, *read.secondary_networks, *read.networks),
-        extra=read.model_dump(mode="json", include=own),
-    )
+    keys = {
+        "flavour": read.flavour,
+        "number": read.number,
+        "networks": (*first, *read.secondary_networks, *read.networks),
+        "extra": read.model_dump(mode="json", include=own),
+    }
+    reader.take(loc, read.group, tuple(read.roles), keys)

@@ -12,7 +12,7 @@ from enos.config.constraints import NetworkConstraints
 from enos.config.links import constraints
 from enos.config.schema import RELEASES, ExperimentFile
 from enos.config.source import Document, attempt, read
-from enos.config.topology import groups, machines, roles
+from enos.config.topology import Machines, groups, machines, roles
 from enos.config.wording import keys_of
 from enos.config.yamltree import Loc, Problem
 from enos.demand import Demand
@@ -22,6 +22,7 @@ from enos.provider import Provider
 SERIES = {"20": "2025.1", "21": "2025.2", "22": "2026.1"}
 """Major version of kolla-ansible → OpenStack release."""
 
+NOTHING = Machines(demand=Demand(machines=()), names=(), problems=())
 REQUIREMENT = re.compile(r"kolla[-_]ansible\s*(?:==|~=|>=|===)\s*(?P<major>\d+)")
 BRANCH = re.compile(r"@(?:stable/)?(?P<release>\d{4}\.\d)\b")
 
@@ -122,18 +123,14 @@ def load_experiment(
     kind, found = _provider(document, providers)
     file, problems = attempt(document, ExperimentFile, _present(document))
     found += (*document.problems, *_explained(document, problems, kind))
-    demand = Demand(machines=())
-    if kind is not None:
-        demand, wrong = machines(document, kind.Machine)
-        found += wrong
-    known = () if found else (*groups(demand), *roles(demand))
-    shaping, wrong = constraints(document, known)
-    found += wrong
+    asked = machines(document, kind.Machine) if kind else NOTHING
+    shaping, wrong = constraints(document, asked.names)
+    found += (*asked.problems, *wrong)
     if file is not None:
         found += _crossed(document, file, base or path.parent)
     if found or file is None:
         raise document.failure(found)
-    return _experiment(document, file, demand, shaping, base or path.parent)
+    return _experiment(document, file, asked.demand, shaping, base or path.parent)
 
 
 def _experiment(

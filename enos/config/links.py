@@ -1,6 +1,6 @@
 """Names that refer to other parts of the file: groups and roles in constraints."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from enos.config.constraints import ConstraintSpec, NetworkConstraints, expand, pairs
@@ -26,32 +26,26 @@ def constraints(
     if not key:
         return NetworkConstraints(), ()
     section, problems = attempt(document, Constraints, document.value[key], (key,))
-    if section is None:
-        return NetworkConstraints(), problems
-    places = _names(document.value[key], section, (key,))
     wrong = tuple(
         document.problem(loc, *said)
-        for loc, name in places
+        for loc, name in _names(document.value[key], (key,))
         for said in _unknown(name, tuple(known))
     )
-    return (NetworkConstraints() if wrong else _values(section)), wrong
+    if section is None or wrong:
+        return NetworkConstraints(), (*problems, *wrong)
+    return _values(section), ()
 
 
-def _names(
-    written: Mapping[str, Any], section: Constraints, loc: Loc
-) -> tuple[tuple[Loc, str], ...]:
-    found: list[tuple[Loc, str]] = []
-    for number, one in enumerate(section.constraints):
-        place = (*loc, "constraints", number)
-        content = (
-            written["constraints"][number] if "constraints" in written else written
-        )
-        dst = "dst" if "dst" in content else "dest"
-        found += [((*place, "src"), one.src), ((*place, dst), one.dst)]
-    except_ = "except" if "except" in written else "exclude"
-    found += [((*loc, except_, n), name) for n, name in enumerate(section.exclude)]
-    found += [((*loc, "groups", n), name) for n, name in enumerate(section.groups)]
-    return tuple(found)
+def _names(written: Any, loc: Loc) -> Iterator[tuple[Loc, str]]:  # noqa: ANN401 - YAML
+    """Yield all names of groups and roles in the section, well formed or not."""
+    if isinstance(written, list):
+        for number, one in enumerate(written):
+            yield from _names(one, (*loc, number))
+    elif isinstance(written, dict):
+        for key in ("src", "dst", "dest", "constraints", "except", "exclude", "groups"):
+            yield from _names(written.get(key), (*loc, key))
+    elif isinstance(written, str) and len(loc) > 1 and loc[-2] != "constraints":
+        yield loc, written
 
 
 def _unknown(name: str, known: tuple[str, ...]) -> tuple[tuple[str, str], ...]:

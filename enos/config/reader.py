@@ -4,6 +4,7 @@
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,8 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 RESERVED = ("all", "ungrouped", "localhost")  # Ansible's own
 MOST = 10_000
 COUNTED = "write `flavour: {role: number}`"
+GROUP, ROLE_IN_GROUP, DEEPEST = 2, 3, 4
+"""Length of the loc of a group, of a role right under it, of one under a flavour."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +34,21 @@ class Placed:
 
 @dataclass(slots=True, kw_only=True)
 class Reader:
-    """Collects machines and problems on a walk through a section."""
+    """Collects machines and problems on a walk through a section.
+
+    Attributes:
+        model: the provider's `Machine`.
+        names: groups and roles, those of impossible machines included.
+        lost: a part could not be understood, so that `names` may lack some.
+
+    """
 
     document: Document
     model: type[ProviderSettings]
     found: list[Placed] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    lost: bool = False
 
     @property
     def one_by_one(self) -> bool:
@@ -47,34 +59,72 @@ class Reader:
         """Read `resources` or `topology`."""
         content = self.document.value[key]
         if not isinstance(content, dict) or not content:
-            self.wrong((key,), f"`{key}` must be a mapping of machines", COUNTED)
+            self.misshapen((key,), f"`{key}` must be a mapping of machines", COUNTED)
             return
         for name, inner in content.items():
             self.walk((key, name), inner)
 
     def walk(self, loc: Loc, content: Any) -> None:  # noqa: ANN401 - any YAML value
         """Read what stands under a flavour, group or role."""
-        if isinstance(content, list) or self.is_machine(content):
-            self.written_out(loc, content)
+        if isinstance(content, list) or self._is_machine(content):
+            self._written_out(loc, content)
         elif not isinstance(content, dict):
-            self.counted(loc, content)
+            self._counted(loc, content)
         elif not content:
-            self.wrong(
-                loc, f"`{loc[-1]}` holds no machines", "add a role, or remove it"
-            )
-        elif len(loc) > 3:  # noqa: PLR2004 - section, group, flavour
+            what = f"`{loc[-1]}` holds no machines"
+            self.misshapen(loc, what, "add a role, or remove it")
+        elif len(loc) == DEEPEST:
             hint = "there are at most group, flavour, role"
-            self.wrong(loc, f"`{loc[-1]}` is one level too deep", hint, key=True)
+            self.misshapen(loc, f"`{loc[-1]}` is one level too deep", hint)
         elif len({isinstance(inner, dict) for inner in content.values()}) > 1:
             hint = "give every role a flavour around it, or none"
             what = f"`{loc[-1]}` holds both roles and flavours"
-            self.wrong(loc, what, hint, key=True)
+            self.misshapen(loc, what, hint)
         else:
             for name, inner in content.items():
                 self.walk((*loc, name), inner)
 
-    def is_machine(self, content: object) -> bool:
-        """Tell a machine that is written out from a mapping of roles."""
+    def take(
+        self,
+        loc: Loc,
+        group: str,
+        roles: tuple[str, ...],
+        keys: Mapping[str, Any] | None,
+    ) -> None:
+        """Take up machines, once for each group that a range names.
+
+        Args:
+            loc: where they stand.
+            group: its name as written.
+            roles: what each of them plays.
+            keys: the rest of a MachineDemand; None when they are impossible.
+
+        """
+        advanced = loc[0] == "provider"
+        group_loc = (*loc, "group") if advanced else loc[:GROUP]
+        try:
+            groups = expand(group)
+        except ValueError as bad:
+            self.misshapen(group_loc, str(bad))
+            return
+        self._check_name(group_loc, groups[0])
+        for role in roles:
+            self._check_name((*loc, "roles") if advanced else loc, role)
+        self.names += [*groups, *roles]
+        for one in groups if keys is not None else ():
+            machine = MachineDemand(group=one, roles=roles, **(keys or {}))
+            self.found.append(Placed(machine=machine, loc=loc))
+
+    def wrong(self, loc: Loc, message: str, hint: str = "") -> None:
+        """Take up a problem with a value."""
+        self.problems.append(self.document.problem(loc, message, hint))
+
+    def misshapen(self, loc: Loc, message: str, hint: str = "") -> None:
+        """Take up a problem that hides what stands below a key."""
+        self.lost = True
+        self.problems.append(self.document.problem(loc, message, hint, key=True))
+
+    def _is_machine(self, content: object) -> bool:
         if not isinstance(content, dict):
             return False
         if set(content) & set(keys_of(self.model)):
@@ -82,23 +132,23 @@ class Reader:
         scalars = [one for one in content.values() if not isinstance(one, dict | list)]
         return self.one_by_one and any(not isinstance(one, int) for one in scalars)
 
-    def counted(self, loc: Loc, number: object) -> None:
-        """Read a role with a number."""
+    def _counted(self, loc: Loc, number: object) -> None:
         role = str(loc[-1])
+        group, flavour = self._place(loc)
         if self.one_by_one:
             keys = ", ".join(f"{key}: …" for key in keys_of(self.model)[:1])
             hint = f"this testbed does not count: write `{role}: {{{keys}}}`"
             self.wrong(loc, f"`{role}` must be a machine, not {kind_of(number)}", hint)
-            return
-        wrong = _impossible(number)
-        if wrong:
+        elif wrong := _impossible(number):
             what = f"`{role}` must be a number of machines, not {kind_of(number)}"
             self.wrong(loc, what, wrong)
-        group, flavour = self.place(loc)
-        if not wrong and isinstance(number, int):
-            self.add(loc, group, (role,), flavour=flavour, number=number)
+        else:
+            keys_ = {"flavour": flavour, "number": number}
+            self.take(loc, group, (role,), keys_)
+            return
+        self.take(loc, group, (role,), None)
 
-    def place(self, loc: Loc) -> tuple[str, str]:
+    def _place(self, loc: Loc) -> tuple[str, str]:
         """Return the group and flavour that the keys above a role mean."""
         match [str(part) for part in loc[:-1]]:
             case ["resources", flavour]:
@@ -108,76 +158,46 @@ class Reader:
             case [_, group, flavour]:
                 return group, flavour
             case ["topology"]:
-                hint = "write `group: {role: number}`"
                 what = f"`{loc[-1]}` stands where a group should"
-                self.wrong(loc, what, hint, key=True)
+                self.misshapen(loc, what, "write `group: {role: number}`")
             case _:
                 pass  # `resources: {role: number}`
         return DEFAULT_GROUP, ""
 
-    def written_out(self, loc: Loc, content: Any) -> None:  # noqa: ANN401 - as walk
-        """Read a role with a machine or a list of machines."""
-        role, several = (
-            str(loc[-1]),
-            content if isinstance(content, list) else [content],
-        )
+    def _written_out(self, loc: Loc, content: Any) -> None:  # noqa: ANN401 - as walk
+        role = str(loc[-1])
         if not self.model.model_fields:
             what = f"`{role}` must be a number of machines, not {kind_of(content)}"
-            self.wrong(loc, what, COUNTED)
+            self.misshapen(loc, what, COUNTED)
             return
-        if len(loc) > 3:  # noqa: PLR2004 - section, group, role
-            hint = (
-                "a machine that is written out stands under a role, or group and role"
-            )
-            self.wrong(loc, f"`{role}` is one level too deep", hint, key=True)
+        if len(loc) == DEEPEST:
+            hint = "machines written out stand under a role, or a group and a role"
+            self.misshapen(loc, f"`{role}` is one level too deep", hint)
             return
-        grouped = len(loc) == 3  # noqa: PLR2004 - as above
-        group = str(loc[1]) if grouped else self.place(loc)[0]
-        for number, one in enumerate(several):
+        group = str(loc[1]) if len(loc) == ROLE_IN_GROUP else self._place(loc)[0]
+        for number, one in enumerate(
+            content if isinstance(content, list) else [content]
+        ):
             place = (*loc, number) if isinstance(content, list) else loc
             read, problems = attempt(self.document, self.model, one, place)
             self.problems += problems
-            if read is not None:
-                extra = read.model_dump(mode="json", exclude_unset=True)
-                self.add(place, group, (role,), extra=extra)
+            extra = read.model_dump(mode="json", exclude_unset=True) if read else {}
+            self.take(place, group, (role,), {"extra": extra} if read else None)
 
-    def add(
-        self,
-        loc: Loc,
-        group: str,
-        roles: tuple[str, ...],
-        **rest: Any,  # noqa: ANN401 - fields of MachineDemand
-    ) -> None:
-        """Take up machines once for each group a range names."""
-        try:
-            groups = expand(group)
-        except ValueError as bad:
-            self.wrong(loc[:2], str(bad), key=True)
-            return
-        for name in (*groups[:1], *roles):
-            self.check_name(loc, name)
-        for one in groups:
-            machine = MachineDemand(group=one, roles=roles, **rest)
-            self.found.append(Placed(machine=machine, loc=loc))
-
-    def check_name(self, loc: Loc, name: str) -> None:
+    def _check_name(self, loc: Loc, name: str) -> None:
         """Refuse names that Ansible or the DNS would refuse later."""
         hint = "letters, digits, `_`, `-` and `.`, a letter first"
         if name in RESERVED:
-            what = f"`{name}` is a name of Ansible's own"
-            self.wrong(loc, what, "choose another", key=True)
-        elif not NAME.fullmatch(name):
+            what, hint = f"`{name}` is a name of Ansible's own", "choose another"
+        elif NAME.fullmatch(name):
+            return
+        else:
             what = f"`{name}` cannot be the name of a group or role"
-            self.wrong(loc, what, hint, key=True)
-
-    def wrong(
-        self, loc: Loc, message: str, hint: str = "", *, key: bool = False
-    ) -> None:
-        """Take up a problem."""
-        self.problems.append(self.document.problem(loc, message, hint, key=key))
+        self.problems.append(self.document.problem(loc, what, hint, key=True))
 
 
 def _impossible(number: object) -> str:
+    """Return what to write instead of a number of machines, empty when it is fine."""
     if isinstance(number, bool) or not isinstance(number, int):
         return "write a whole number, 1 or more"
     if number < 1:

@@ -115,10 +115,11 @@ def attempt(
     try:
         return model.model_validate(value), ()
     except ValidationError as error:
-        return None, tuple(
+        found = tuple(
             _positioned(document, model, dict(one), loc)
             for one in error.errors(include_url=False)
         )
+        return None, _without_echoes(found)
 
 
 def value_at(document: Document, loc: Loc) -> Any:  # noqa: ANN401 - any YAML value
@@ -132,10 +133,20 @@ def value_at(document: Document, loc: Loc) -> Any:  # noqa: ANN401 - any YAML va
 def _positioned(
     document: Document, model: type[BaseModel], error: Mapping[str, Any], loc: Loc
 ) -> Problem:
-    wording = worded(error, model)
+    wording = worded(error, model, loc)
     place = (*loc, *error["loc"])
     return document.problem(
         place, wording.message, wording.hint, key=wording.about_the_key
+    )
+
+
+def _without_echoes(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    """Leave out that a key is missing where a misspelt one was found."""
+    misspelt = {one.hint.removeprefix("did you mean ").rstrip("?") for one in problems}
+    return tuple(
+        one
+        for one in problems
+        if one.message.removesuffix(" is missing") not in misspelt
     )
 
 

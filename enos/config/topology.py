@@ -15,7 +15,7 @@ Machines without a group are in `default_group`. Each role counts machines of it
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from enos.config.advanced import advanced
@@ -26,10 +26,24 @@ from enos.demand import Demand, MachineDemand
 from enos.provider import ProviderSettings
 
 
-def machines(
-    document: Document, model: type[ProviderSettings]
-) -> tuple[Demand, tuple[Problem, ...]]:
-    """Return what a file demands and everything that is wrong with it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machines:
+    """What a file demands.
+
+    Attributes:
+        names: groups and roles, also of machines that are impossible; empty when a
+            part of the file could not be understood.
+        problems: everything that is wrong with them.
+
+    """
+
+    demand: Demand
+    names: tuple[str, ...]
+    problems: tuple[Problem, ...]
+
+
+def machines(document: Document, model: type[ProviderSettings]) -> Machines:
+    """Return what a file demands.
 
     Args:
         document: the experiment file.
@@ -44,13 +58,15 @@ def machines(
         advanced(reader, document.value["provider"]["resources"])
         for key in keys:
             hint = "keep these, or the ones under `provider`"
-            reader.wrong((key,), f"`{key}`: machines are given twice", hint, key=True)
+            reader.misshapen((key,), f"`{key}`: machines are given twice", hint)
     elif keys:
         reader.section(keys[0])
     else:
+        reader.lost = True
         reader.problems.append(_no_machines(document))
     demand = Demand(machines=_merged(reader))
-    return demand, tuple(reader.problems)
+    names = () if reader.lost else tuple(dict.fromkeys(reader.names))
+    return Machines(demand=demand, names=names, problems=tuple(reader.problems))
 
 
 def groups(demand: Demand) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """What pydantic found, in words for the author of the file."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any, get_args
 from pydantic import AliasChoices, BaseModel
 from pydantic.fields import FieldInfo
 
+from enos.config.yamltree import Loc
 from enos.errors import listed, meant
 
 SECRET = re.compile("pass|secret|token|credential", re.IGNORECASE)
@@ -54,36 +56,63 @@ def kind_of(value: object) -> str:
             return f"`{text[:60]}…`" if len(text) > 60 else f"`{text}`"  # noqa: PLR2004
 
 
-def worded(error: Mapping[str, Any], model: type[BaseModel]) -> Wording:
-    """Return what to tell of one of pydantic's errors about a model."""
-    loc, kind = error["loc"], error["type"]
-    name = _named(loc)
-    match kind:
+def worded(
+    error: Mapping[str, Any], model: type[BaseModel], within: Loc = ()
+) -> Wording:
+    """Return what to tell of one of pydantic's errors about a model at a place."""
+    loc: Loc = error["loc"]
+    name = _named((*within, *loc))
+    match error["type"]:
         case "extra_forbidden":
             return _unknown(str(loc[-1]), model_at(model, loc[:-1]))
         case "missing":
             return Wording(message=f"{name} is missing", about_the_key=True)
         case "literal_error" | "enum":
-            choices = re.findall(r"'([^']*)'", error["ctx"]["expected"])
-            given = kind_of(error["input"])
-            hint = meant(str(error["input"]), choices)
-            if hint.startswith("did"):
-                hint += f" One of {listed(choices)}"
-            return Wording(message=f"{name} cannot be {given}", hint=hint)
-        case "value_error":
-            return Wording(message=f"{name}: {error['ctx']['error']}")
+            return _no_choice(error, name)
+        case "string_pattern_mismatch" | "too_short":
+            return _bad_example(error, name, model)
         case _:
-            return _wrong_kind(error, name)
+            return Wording(message=_wrong_kind(error, name))
 
 
-def _wrong_kind(error: Mapping[str, Any], name: str) -> Wording:
-    kind = error["type"]
-    wanted = KINDS.get(kind.split("_")[0])
-    if wanted is None or kind in ("string_pattern_mismatch", "string_too_short"):
-        said = error["msg"].replace("Input should be", "it must be")
-        return Wording(message=f"{name}: {said[0].lower()}{said[1:]}")
+def _no_choice(error: Mapping[str, Any], name: str) -> Wording:
+    choices = re.findall(r"'([^']*)'", error["ctx"]["expected"])
+    hint = meant(str(error["input"]), choices)
+    if hint.startswith("did"):
+        hint += f" One of {listed(choices)}"
+    return Wording(message=f"{name} cannot be {kind_of(error['input'])}", hint=hint)
+
+
+def _bad_example(
+    error: Mapping[str, Any], name: str, model: type[BaseModel]
+) -> Wording:
+    loc: Loc = error["loc"]
+    given = kind_of(error["input"])
+    message = f"{name} cannot be {given}" if error["input"] else f"{name} is empty"
+    field = _fields(model_at(model, loc[:-1])).get(str(loc[-1]))
+    if not field or not field.examples:
+        return Wording(message=message)
+    one = field.examples[0]
+    example = one if isinstance(one, str) else json.dumps(one)
+    return Wording(message=message, hint=f"for example `{example}`")
+
+
+def _wrong_kind(error: Mapping[str, Any], name: str) -> str:
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "value_error":
+        return f"{name}: {context['error']}"
+    bounds = {
+        "greater_than": "more than {gt}",
+        "greater_than_equal": "{ge} or more",
+        "less_than": "less than {lt}",
+        "less_than_equal": "{le} or less",
+    }
+    wanted = bounds.get(kind, KINDS.get(kind.split("_")[0], "")).format(**context)
     given = "" if SECRET.search(name) else f", not {kind_of(error['input'])}"
-    return Wording(message=f"{name} must be {wanted}{given}")
+    if wanted:
+        return f"{name} must be {wanted}{given}"
+    said = error["msg"].replace("Input should be", "it must be")
+    return f"{name}: {said[0].lower()}{said[1:]}"
 
 
 def model_at(model: type[BaseModel], loc: Iterable[str | int]) -> type[BaseModel]:

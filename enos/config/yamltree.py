@@ -19,6 +19,7 @@ Loc = tuple[str | int, ...]
 
 LIMIT = 100_000  # values; only nested aliases get there
 MERGE = "<<"
+LOOP = "an alias stands inside its own anchor"
 PLAIN, QUOTED = "plain", "quoted"
 CORE = "tag:yaml.org,2002:"
 VARIABLE = re.compile(
@@ -37,6 +38,10 @@ WORDED = {
     "could not find expected ':'": (
         "a `:` is missing after a key",
         "write `key: value` with a space after the colon",
+    ),
+    "found undefined alias": (
+        "an alias stands for nothing",
+        "name what it stands for further up, with `&`",
     ),
     "expected a single document": (
         "a second document starts here",
@@ -94,7 +99,8 @@ def tree(text: str, environ: Mapping[str, str]) -> Tree:
     except yaml.reader.ReaderError as error:
         where = _of_offset(text, error.position)
         message = f"the character U+{error.character:04X} cannot be in a YAML file"
-        raise SyntaxProblem(Problem(position=where, message=message)) from None
+        problem = Problem(position=where, message=message, hint="remove it")
+        raise SyntaxProblem(problem) from None
     if node is None:
         return Tree(value=None)
     builder = _Builder(environ)
@@ -157,7 +163,7 @@ class _Builder:
         """Return the value of a node."""
         self.values[loc] = _position(node)
         if id(node) in self._open:
-            self._wrong(node, "an alias stands inside its own anchor")
+            self._wrong(node, LOOP, "remove it")
             return None
         if len(self.values) > LIMIT:
             message = f"the aliases unfold to more than {LIMIT} values"
@@ -205,7 +211,7 @@ class _Builder:
         own = dict(into)
         kept_keys, kept_values = dict(self.keys), dict(self.values)
         if id(node) in self._open:
-            self._wrong(node, "an alias stands inside its own anchor")
+            self._wrong(node, LOOP, "remove it")
             return
         self._open.add(id(node))
         into.update(self._mapping(node, loc))
@@ -257,7 +263,7 @@ def _of_offset(text: str, offset: int) -> Position:
 def _syntax(error: yaml.MarkedYAMLError) -> Problem:
     mark = error.problem_mark or error.context_mark
     where = Position(mark.line + 1, mark.column + 1) if mark else Position(1, 1)
-    said = error.problem or str(error)
+    said = f"{error.context or ''} {error.problem or error}".strip()
     for part, (message, hint) in WORDED.items():
         if part in said:
             return Problem(position=where, message=message, hint=hint)
