@@ -7,6 +7,7 @@ that a hundred commands on a host cost one handshake (ssh_config(5)).
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from shutil import rmtree
 from typing import TypeVar
@@ -34,12 +35,25 @@ def ssh_options(host: Host, *, sockets: Path | None = None) -> tuple[str, ...]:
     if host.key:
         options += ["-i", str(host.key), "-o", "IdentitiesOnly=yes"]
     if host.jump:
-        options += ["-J", host.jump]
+        options += ["-o", f"ProxyCommand={jump_command(host)}"]
     if sockets:
         path = sockets / "%C"
         options += ["-o", "ControlMaster=auto", "-o", "ControlPersist=60"]
         options += ["-o", f"ControlPath={path}"]
     return tuple(options)
+
+
+def jump_command(host: Host) -> str:
+    """Return the ProxyCommand through a host's jump host, as a shell reads it.
+
+    ProxyJump would not do: the key of `-i` is for the last host only (ssh(1), -J).
+    """
+    user, _, place = host.jump.rpartition("@")
+    name, _, port = place.partition(":")
+    jump = replace(host, address=name, user=user, port=int(port or 22), jump="")
+    target = f"{user}@{name}" if user else name
+    options = ssh_options(jump)[0 if port else 2 :]  # no port: ssh_config(5) knows it
+    return shlex.join(("ssh", *options, "-W", "[%h]:%p", target))
 
 
 def ssh_argv(

@@ -1,1 +1,5 @@
-"""Machines you already have, reached by SSH."""
+"""Provider `static`: machines that are there already, reached by SSH."""
+
+from enos_static.static import Static
+
+__all__ = ["Static"]
