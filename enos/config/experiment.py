@@ -44,10 +44,17 @@ class Registry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuestImage:
-    """An image for virtual machines that the user brings; `checksum` has its kind."""
+    """An image for virtual machines that the user brings.
+
+    Attributes:
+        checksum: ``sha256:…`` or ``sha512:…``.
+        user: the account that takes SSH keys in it.
+
+    """
 
     url: str
     checksum: str
+    user: str = "root"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,9 +164,7 @@ def _experiment(
         images=file.images.source,
         virt=file.virt,
         fake_computes=file.fake_computes,
-        guest_image=GuestImage(url=guest.url, checksum=guest.checksum)
-        if guest
-        else None,
+        guest_image=GuestImage(**guest.model_dump()) if guest else None,
         monitoring=file.enable_monitoring,
         warnings=_warnings(document, file, demand),
         text=document.text,

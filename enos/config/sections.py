@@ -248,3 +248,8 @@ class Guest(Strict):
         description="`sha256:` or `sha512:` and the digest.",
         examples=[f"sha256:{'0' * 64}"],
     )
+    user: str = Field(
+        default="root",
+        description="The account in it that takes SSH keys.",
+        examples=["cirros"],
+    )

@@ -39,6 +39,10 @@ WORDED = {
         "a `:` is missing after a key",
         "write `key: value` with a space after the colon",
     ),
+    "while parsing a flow": (
+        "a `{…}` or `[…]` is not closed, or a `,` is missing in it",
+        'inside them, quote names with brackets: `"grp[1-3]"`',
+    ),
     "found undefined alias": (
         "an alias stands for nothing",
         "name what it stands for further up, with `&`",
