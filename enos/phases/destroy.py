@@ -1,9 +1,33 @@
 """`enos destroy`: OpenStack away, or with `--hard` the machines given back."""
 
+from enos.kolla import deployment as kolla
+from enos.phases import install
 from enos.phases.session import Session, phase
 from enos.remote import close_connections
 
-OPENSTACK = ("os", "init", "tc", "bench")
+OPENSTACK = ("os", "init", "bench")
+
+
+def plan(session: Session, *, hard: bool) -> tuple[str, ...]:
+    """Return what would be removed, a line each."""
+    state = session.directory.load()
+    hosts = state.testbed.hosts if state.testbed else ()
+    if hard:
+        names = ", ".join(host.name for host in hosts) or "whatever was begun"
+        return (f"give back to `{state.provider}`: {names} (session {state.session})",)
+    return tuple(f"remove OpenStack from {host.name}" for host in hosts)
+
+
+def openstack(session: Session) -> None:
+    """Remove OpenStack from the machines: containers, volumes, configuration."""
+    session.require("up")
+    with phase(session, "destroy") as running:
+        inner = running.session
+        wanted = install.planned(inner)
+        install.forget(session)
+        kolla.destroy(wanted, shell=inner.shell, progress=inner.progress)
+    state = session.directory.load()
+    session.directory.save(state.without_phases("destroy", *OPENSTACK))
 
 
 def release(session: Session) -> None:
@@ -13,6 +37,7 @@ def release(session: Session) -> None:
         close_connections(inner.shell, inner.directory.sockets)
         with inner.progress.step("giving the machines back"):
             inner.provider.release()
-        state = inner.directory.load().without_phases("up", *OPENSTACK)
+        install.forget(session)
+        state = inner.directory.load().without_phases("up", "tc", *OPENSTACK)
         inner.directory.save(state)
         inner.save(testbed=None)

@@ -1,0 +1,32 @@
+"""`enos deploy`: up, os and init in one go."""
+
+from pathlib import Path
+
+import click
+
+from enos.cli.opening import begun
+from enos.cli.options import Options, common
+
+
+@click.command("deploy")
+@click.option(
+    "-f", "--file", type=click.Path(path_type=Path), default="experiment.yml",
+    show_default=True, help="Experiment file, or the name of a shipped topology.",
+)  # fmt: skip
+@common
+def command(options: Options, file: Path) -> None:
+    """Get the machines, deploy OpenStack on them and make it ready for use.
+
+    What is there already is left alone: an interrupted deployment goes on.
+    """
+    from enos.phases import init, install, up
+
+    with begun(options, file) as session:
+        if options.dry_run:
+            options.console.result("\n".join(up.plan(session)))
+            return
+        up.run(session)
+        up.make_current(session, options.cwd)
+        install.run(session, again=False)
+        init.run(session)
+    options.console.next_command("enos tc")

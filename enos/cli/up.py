@@ -1,0 +1,27 @@
+"""`enos up`: get the machines and prepare them."""
+
+from pathlib import Path
+
+import click
+
+from enos.cli.opening import begun
+from enos.cli.options import Options, common
+
+
+@click.command("up")
+@click.option(
+    "-f", "--file", type=click.Path(path_type=Path), default="experiment.yml",
+    show_default=True, help="Experiment file, or the name of a shipped topology.",
+)  # fmt: skip
+@common
+def command(options: Options, file: Path) -> None:
+    """Get the machines of an experiment, with all they need before OpenStack."""
+    from enos.phases import up
+
+    with begun(options, file) as session:
+        if options.dry_run:
+            options.console.result("\n".join(up.plan(session)))
+            return
+        up.run(session)
+        up.make_current(session, options.cwd)
+    options.console.next_command("enos os")

@@ -1,0 +1,155 @@
+"""`enos os`: OpenStack on the machines, by kolla-ansible."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from enos.ansible import inventory as ini
+from enos.ansible.runner import run as run_ansible
+from enos.errors import ConfigError
+from enos.kolla import deployment as kolla
+from enos.kolla import globals as variables
+from enos.kolla import releases
+from enos.kolla.nodes import probe
+from enos.kolla.plan import Deployment, Place, Wish, plan_deployment
+from enos.phases import images
+from enos.phases.session import Session, phase
+from enos.state.directory import write_atomically
+
+MARK = "deployed"
+"""File below the kolla folder: fingerprint of the OpenStack that is there."""
+
+
+def planned(session: Session, *, action: str = "deploy") -> Deployment:
+    """Return the deployment the experiment comes to on its testbed."""
+    experiment, testbed = session.experiment, session.testbed
+    release = releases.release(experiment.release)
+    sockets = session.directory.sockets
+    installed = kolla.read_installed(session.tools.ensure(release.lock))
+    return plan_deployment(
+        Wish(
+            session=session.directory.load().session,
+            release=release,
+            virt=experiment.virt,
+            fake_computes=experiment.fake_computes,
+            images=images.variables(session),
+            kolla=experiment.kolla,
+            custom=_custom(session),
+        ),
+        testbed=testbed,
+        nodes=probe(testbed, session.shell, sockets=sockets),
+        installed=installed,
+        place=Place(root=session.directory.kolla, sockets=sockets),
+        action=action,
+    )
+
+
+def run(session: Session, *, again: bool = True) -> None:
+    """Deploy OpenStack.
+
+    Args:
+        session: an experiment whose machines are up.
+        again: False to leave an OpenStack alone that was deployed from the same
+            inventory, variables and release.
+
+    """
+    session.require("up")
+    with phase(session, "os") as running:
+        plan = planned(running.session)
+        if not again and deployed(session) == fingerprint(plan):
+            with running.session.progress.step("OpenStack") as step:
+                step.skipped("deployed from the same inventory and variables")
+            return
+        with _deploying(session, plan):
+            kolla.deploy(
+                plan, shell=running.session.shell, progress=running.session.progress
+            )
+
+
+def act(session: Session, action: str, tags: Sequence[str] = ()) -> None:
+    """Run one action of kolla-ansible: `deploy` with tags, `reconfigure`, `pull`."""
+    session.require("up")
+    with phase(session, "os") as running:
+        plan = planned(running.session, action=action)
+        with _deploying(session, plan):
+            kolla.deploy(
+                plan,
+                shell=running.session.shell,
+                progress=running.session.progress,
+                action=action,
+                tags=tags,
+            )
+
+
+def command(session: Session, words: Sequence[str]) -> None:
+    """Run any kolla-ansible command on the deployment as it is configured."""
+    plan = planned(session)
+    kolla.write(plan, shell=session.shell)
+    wanted = kolla.kolla_command(plan, words)
+    with session.progress.step(wanted.title) as step:
+        run_ansible(wanted, shell=session.shell, step=step)
+
+
+def as_text(plan: Deployment) -> str:
+    """Return what a deployment will be: inventory, variables, decisions."""
+    notes = "".join(f"# {decision}\n" for decision in plan.decisions)
+    inventory, chosen = ini.render(plan.inventory), variables.render(plan.variables)
+    return f"{notes}\n# inventory\n{inventory}\n# globals.yml\n{chosen}"
+
+
+def fingerprint(plan: Deployment) -> str:
+    """Return a hash of all that decides what gets deployed."""
+    parts: list[Any] = [
+        plan.release.kolla_ansible,
+        ini.render(plan.inventory),
+        variables.render(plan.variables),
+        dict(plan.config),
+        _contents(plan.custom),
+    ]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def deployed(session: Session) -> str:
+    """Return the fingerprint of the OpenStack that is there, empty for none."""
+    mark = session.directory.kolla / MARK
+    return mark.read_text(encoding="utf-8") if mark.exists() else ""
+
+
+def forget(session: Session) -> None:
+    """Say that no complete OpenStack is there any more."""
+    (session.directory.kolla / MARK).unlink(missing_ok=True)
+
+
+@contextmanager
+def _deploying(session: Session, plan: Deployment) -> Iterator[None]:
+    """Mark the deployment as complete when, and only when, the block ends well."""
+    forget(session)
+    yield
+    write_atomically(session.directory.kolla / MARK, fingerprint(plan))
+
+
+def _custom(session: Session) -> Path | None:
+    """Return the folder `node_custom_config` of the `kolla:` map names."""
+    named = session.experiment.kolla.get("node_custom_config")
+    if not named:
+        return None
+    folder = (Path(session.directory.load().source).parent / str(named)).resolve()
+    if not folder.is_dir():
+        raise ConfigError(
+            f"`node_custom_config` names `{folder}`, which is not a folder",
+            hint="paths in the experiment file start from the file's own folder",
+        )
+    return folder
+
+
+def _contents(folder: Path | None) -> dict[str, str]:
+    if folder is None:
+        return {}
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
