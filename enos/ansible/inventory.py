@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from enos.remote import jump_command
 from enos.testbed import Host, Testbed
 
 PYTHON = "/usr/bin/python3"
@@ -80,7 +81,7 @@ def connection(host: Host) -> dict[str, str]:
     if host.key:
         arguments.append("-o IdentitiesOnly=yes")
     if host.jump:
-        arguments.append(f"-o ProxyJump={host.jump}")
+        arguments.append("-o " + shlex.quote(f"ProxyCommand={jump_command(host)}"))
     values["ansible_ssh_common_args"] = " ".join(arguments)
     return {**values, **host.extra}
 
