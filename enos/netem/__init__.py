@@ -1,1 +1,73 @@
-"""Delay, rate and loss between groups: constraints to rules to proof."""
+"""Delay, rate and loss between groups: constraints to plan to commands to proof.
+
+Usable alone. Planning is pure, so a plan can be printed anywhere:
+
+    from enos.netem import Backend, commands, plan_emulation
+    plan = plan_emulation(constraints, testbed, vips=(), controller=())
+    for rule in plan.rules(): ...                   # one per (interface, destination)
+    for host, told in commands(plan, Backend.NETEM).items(): print(told.text)
+
+Acting takes a `Shell` and a `Progress`, and works on all hosts at once or not at all:
+
+    choice = probe_backend(testbed, shell, progress)            # Choice, a decision
+    pairs = pairs_to_measure(plan, testbed)                     # or every=True
+    baseline = measure(pairs, testbed, shell, progress)         # before shaping
+    apply(plan, testbed, shell, progress, backend=choice.backend)
+    check(plan, testbed, shell, backend=choice.backend)         # daemon dead?
+    found = measure(pairs, testbed, shell, progress)            # Measurement, to_json
+    several = verdicts(found, baseline)                         # Verdict, to_json
+    table(several)                                              # rows under HEADER
+    require(several)                                            # or EmulationError
+    reset(testbed, shell, progress)                             # only what enos added
+
+`apply`, `check`, `measure`, `reset` and `probe_backend` take `sockets=` as
+`enos.remote` does. Failures are EmulationError, or CapabilityError where a host lacks a
+program or the kernel a feature.
+"""
+
+from enos.netem.act import apply, check, reset
+from enos.netem.backend import Choice, choose, probe_backend
+from enos.netem.commands import Backend, HostCommands, commands
+from enos.netem.measure import measure
+from enos.netem.measurement import (
+    MeasuredPair,
+    Measurement,
+    Pair,
+    Trips,
+    pairs_to_measure,
+)
+from enos.netem.plan import EmulationPlan, Flow, Interface, Peer, Rule, Vip
+from enos.netem.planner import plan_emulation
+from enos.netem.shaping import Shaping
+from enos.netem.verdict import HEADER, Verdict, require, table, verdicts
+
+__all__ = [
+    "HEADER",
+    "Backend",
+    "Choice",
+    "EmulationPlan",
+    "Flow",
+    "HostCommands",
+    "Interface",
+    "MeasuredPair",
+    "Measurement",
+    "Pair",
+    "Peer",
+    "Rule",
+    "Shaping",
+    "Trips",
+    "Verdict",
+    "Vip",
+    "apply",
+    "check",
+    "choose",
+    "commands",
+    "measure",
+    "pairs_to_measure",
+    "plan_emulation",
+    "probe_backend",
+    "require",
+    "reset",
+    "table",
+    "verdicts",
+]

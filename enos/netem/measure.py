@@ -1,0 +1,116 @@
+"""Measuring a testbed's links: round trips and losses by ICMP echo, rates by iperf3."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from enos.errors import CapabilityError
+from enos.netem.measurement import MeasuredPair, Measurement, Pair, Trips
+from enos.netem.rates import Reach, rates_between
+from enos.process import Shell
+from enos.progress import Progress
+from enos.remote import on_each
+from enos.testbed import Host, Testbed
+
+FEWEST, MOST = 20, 2000  # probes of a pair
+LOSSES = 50  # that a pair is probed long enough to see
+SLOW, FAST = 0.02, 0.005  # seconds between probes of a pair, without and with loss
+PATIENCE = 1.0  # seconds to wait for the last reply
+
+
+def measure(
+    pairs: Sequence[Pair],
+    testbed: Testbed,
+    shell: Shell,
+    progress: Progress,
+    *,
+    sockets: Path | None = None,
+    rates: bool = True,
+) -> Measurement:
+    """Return what is found between those pairs now.
+
+    Call it with the same pairs before shaping: that is the baseline for `verdicts`.
+    Round trips are measured from all sources at once, rates one after the other
+    (some six seconds each; `rates` false leaves them out).
+
+    Raises:
+        CapabilityError: a host lacks python3 or iperf3.
+        EmulationError: iperf3 could not connect, so that there is no rate to report.
+
+    """
+    reach = Reach(testbed=testbed, shell=shell, sockets=sockets)
+    with progress.step(f"Measure {len(pairs)} links") as step:
+        step.awaiting("round trips")
+        trips = _all_trips(pairs, reach)
+        found = []
+        for pair in pairs:
+            there = back = None
+            if rates and (pair.there.rate or pair.back.rate):
+                step.awaiting(f"rate {pair.source} - {pair.destination}")
+                there, back = rates_between(pair, reach)
+            one = MeasuredPair(
+                pair=pair, trips=trips[pair.key], rate_there=there, rate_back=back
+            )
+            found.append(one)
+    return Measurement(pairs=tuple(found))
+
+
+def probes(pair: Pair) -> int:
+    """Return how many probes show the loss that is asked of a pair.
+
+    >>> from enos.netem.shaping import Shaping
+    >>> from enos.units import Percent
+    >>> lossy = Shaping(loss=Percent(value=5))
+    >>> place = {"source": "a", "destination": "b", "network": "n"}
+    >>> ends = {"address": "::1", "back_address": "::1"}
+    >>> probes(Pair(**place, **ends, there=lossy, back=Shaping()))
+    1000
+    """
+    loss = max(pair.there.loss.value, pair.back.loss.value) / 100
+    return min(MOST, max(FEWEST, math.ceil(LOSSES / loss))) if loss else FEWEST
+
+
+def _all_trips(
+    pairs: Sequence[Pair], reach: Reach
+) -> Mapping[tuple[str, str, str], Trips]:
+    from_source: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        from_source.setdefault(pair.source, []).append(pair)
+
+    def probe(host: Host) -> dict[tuple[str, str, str], Trips]:
+        return _trips(host, from_source[host.name], reach)
+
+    answers = on_each([reach.host(name) for name in from_source], probe)
+    return {key: trips for answer in answers.values() for key, trips in answer.items()}
+
+
+def _trips(
+    host: Host, pairs: Sequence[Pair], reach: Reach
+) -> dict[tuple[str, str, str], Trips]:
+    count = max(probes(pair) for pair in pairs)
+    period = 1000 * (FAST if count > FEWEST else SLOW)
+    slowest = max(_asked_ms(pair) for pair in pairs)
+    patience = 1000 * PATIENCE + 2 * slowest
+    figures = (str(count + 1), str(period), str(patience))
+    done = reach.run(
+        host.name,
+        ("python3", "-", *figures, *(pair.address for pair in pairs)),
+        stdin=files("enos.netem").joinpath("prober.py").read_text(encoding="utf-8"),
+        timeout=60 + (count * period + patience) / 1000,
+    )
+    if not done.ok:
+        raise CapabilityError(
+            f"`{host.name}` cannot measure round trips",
+            hint="python3 and the right to open raw sockets are needed there",
+            details=done.stderr,
+        )
+    trips: dict[str, list[float | None]] = json.loads(done.stdout)
+    # The first probe also waited for the neighbour's address (ARP, RFC 4861).
+    return {pair.key: Trips.of(trips[pair.address][1:]) for pair in pairs}
+
+
+def _asked_ms(pair: Pair) -> float:
+    spread = pair.there.jitter.ms + pair.back.jitter.ms
+    return pair.there.delay.ms + pair.back.delay.ms + spread

@@ -1,0 +1,190 @@
+"""What is measured between two hosts, and between which. Values and pure functions."""
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any, Self
+
+from enos.netem.plan import EmulationPlan
+from enos.netem.shaping import Shaping
+from enos.testbed import Host, Network, Testbed
+
+MOST_PAIRS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Two hosts on a network and what was asked between them.
+
+    Attributes:
+        address: of the destination.
+        back_address: of the source.
+        there: asked from source to destination.
+        back: asked from destination to source.
+
+    """
+
+    source: str
+    destination: str
+    network: str
+    address: str
+    back_address: str
+    there: Shaping
+    back: Shaping
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Return what tells it from other pairs."""
+        return self.source, self.destination, self.network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trips:
+    """Round trips in milliseconds, of those that came back; NaN-free: None for none."""
+
+    sent: int
+    lost: int
+    median: float | None
+    mean: float | None
+    low: float | None
+    high: float | None
+    deviation: float | None
+
+    @classmethod
+    def of(cls, trips: Sequence[float | None]) -> Self:
+        """Return the summary of round trips, None standing for a lost one."""
+        back = [trip for trip in trips if trip is not None]
+        return cls(
+            sent=len(trips),
+            lost=len(trips) - len(back),
+            median=statistics.median(back) if back else None,
+            mean=statistics.fmean(back) if back else None,
+            low=min(back, default=None),
+            high=max(back, default=None),
+            deviation=statistics.pstdev(back) if back else None,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredPair:
+    """What was found between two hosts.
+
+    Attributes:
+        rate_there: bits per second on the wire from source to destination, None where
+            it was not measured; likewise `rate_back`.
+
+    """
+
+    pair: Pair
+    trips: Trips
+    rate_there: float | None = None
+    rate_back: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """All pairs, in the order of the plan; the archive keeps it as JSON."""
+
+    pairs: tuple[MeasuredPair, ...]
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, pair: Pair) -> MeasuredPair | None:
+        """Return what was found between the same two hosts on the same network."""
+        return next((one for one in self.pairs if one.pair.key == pair.key), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "facts": dict(self.facts),
+            "pairs": [_pair_to_json(one) for one in self.pairs],
+        }
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Self:
+        """Return the measurement that `to_json` wrote."""
+        return cls(
+            facts=dict(plain["facts"]),
+            pairs=tuple(_pair_from_json(one) for one in plain["pairs"]),
+        )
+
+
+_PLACES = ("source", "destination", "network", "address", "back_address")
+_FIGURES = ("sent", "lost", "median", "mean", "low", "high", "deviation")
+
+
+def _pair_to_json(one: MeasuredPair) -> dict[str, Any]:
+    return {
+        **{name: getattr(one.pair, name) for name in _PLACES},
+        "there": one.pair.there.to_json(),
+        "back": one.pair.back.to_json(),
+        "rtt_ms": {name: getattr(one.trips, name) for name in _FIGURES},
+        "rate_there_bits": one.rate_there,
+        "rate_back_bits": one.rate_back,
+    }
+
+
+def _pair_from_json(plain: Mapping[str, Any]) -> MeasuredPair:
+    return MeasuredPair(
+        pair=Pair(
+            **{name: plain[name] for name in _PLACES},
+            there=Shaping.from_json(plain["there"]),
+            back=Shaping.from_json(plain["back"]),
+        ),
+        trips=Trips(**{name: plain["rtt_ms"][name] for name in _FIGURES}),
+        rate_there=plain["rate_there_bits"],
+        rate_back=plain["rate_back_bits"],
+    )
+
+
+def pairs_to_measure(
+    plan: EmulationPlan, testbed: Testbed, *, every: bool = False
+) -> tuple[Pair, ...]:
+    """Return the pairs that prove a plan, 200 at most.
+
+    One pair of hosts stands for each two groups (and for each group with itself, where
+    nothing may have changed) on each network; with `every`, all pairs of hosts do.
+    """
+    found: list[Pair] = []
+    for network in testbed.networks:
+        members = [host for host in testbed.hosts if _address(host, network)]
+        chosen = combinations(members, 2) if every else _representatives(members)
+        found += [_pair(one, other, network, plan) for one, other in chosen]
+    return tuple(found[:MOST_PAIRS])
+
+
+def _representatives(members: Sequence[Host]) -> Iterator[tuple[Host, Host]]:
+    alike: dict[tuple[str, ...], list[Host]] = {}
+    for host in members:
+        alike.setdefault(host.groups, []).append(host)
+    for several in alike.values():
+        if len(several) > 1:
+            yield several[0], several[1]
+    for some, others in combinations(alike.values(), 2):
+        yield some[0], others[0]
+
+
+def _pair(one: Host, other: Host, network: Network, plan: EmulationPlan) -> Pair:
+    return Pair(
+        source=one.name,
+        destination=other.name,
+        network=network.name,
+        address=_address(other, network),
+        back_address=_address(one, network),
+        there=_asked(one, other, network, plan),
+        back=_asked(other, one, network, plan),
+    )
+
+
+def _asked(one: Host, other: Host, network: Network, plan: EmulationPlan) -> Shaping:
+    for interface in plan.interfaces:
+        if (interface.host, interface.network) == (one.name, network.name):
+            for flow in interface.outgoing:
+                if any(peer.host == other.name for peer in flow.peers):
+                    return flow.shaping
+    return Shaping()
+
+
+def _address(host: Host, network: Network) -> str:
+    nic = host.nic_on(network.name)
+    return nic.addresses[0].partition("/")[0] if nic and nic.addresses else ""
