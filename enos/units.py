@@ -3,6 +3,7 @@
 All parsers raise ValueError with a sentence that names the accepted units.
 """
 
+import math
 import re
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -20,6 +21,9 @@ def _split(text: str | float, kind: str, units: dict[str, float]) -> float:
         msg = f"`{text}` is not a {kind}: write a number and one of {known}"
         raise ValueError(msg)
     number, unit = float(match["number"]), match["unit"].lower()
+    if not math.isfinite(number):
+        msg = f"`{text}` is too large to be a {kind}"
+        raise ValueError(msg)
     if number < 0:
         msg = f"`{text}` is negative: a {kind} is 0 or more"
         raise ValueError(msg)

@@ -112,12 +112,18 @@ docker_version: 20.10
 registry: {type: internal, ceph: true, ceph_id: me}
 """
     assert warned(load(text)) == [
-        "2:1: `kolla_repo` has no effect: kolla-ansible comes from PyPI: choose it"
-        " with `release`",
-        "3:1: `kolla_ref` has no effect: kolla-ansible comes from PyPI: choose it"
-        " with `release`",
-        "4:1: `docker_version` has no effect: the version of Docker comes with the"
-        " machines",
+        (
+            "2:1: `kolla_repo` has no effect: kolla-ansible comes from PyPI: choose it"
+            " with `release`"
+        ),
+        (
+            "3:1: `kolla_ref` has no effect: kolla-ansible comes from PyPI: choose it"
+            " with `release`"
+        ),
+        (
+            "4:1: `docker_version` has no effect: the version of Docker comes with the"
+            " machines"
+        ),
         "5:28: `ceph` has no effect: a registry on Ceph is not supported",
         "5:40: `ceph_id` has no effect: it belongs to `ceph`",
     ]
@@ -195,9 +201,11 @@ EXPECTED = ConstraintSpec(
     "text",
     [
         "{src: grp1, dst: grp2, delay: 25ms, rate: 10Gbit, loss: 0.1%, symetric: true}",
-        "{src: grp1, dest: grp2, delay: 25 ms, rate: 10gbit, loss: 0.1, symmetric: yes}",
-        "{constraints: [{src: grp1, dst: grp2, delay: 0.025s, rate: 10000mbit,"
-        " loss: 0.10%, symetric: on}]}",
+        "{src: grp1, dest: grp2, delay: 25ms, rate: 10gbit, loss: 0.1, symmetric: yes}",
+        (
+            "{constraints: [{src: grp1, dst: grp2, delay: 0.025s, rate: 10000mbit,"
+            " loss: 0.10%, symetric: on}]}"
+        ),
     ],
 )
 @pytest.mark.parametrize("key", ["network_constraints", "network constraints"])
