@@ -1,0 +1,172 @@
+"""An emulated network between namespaces of this machine, measured."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from enos.config.constraints import ConstraintSpec, NetworkConstraints
+from enos.errors import EmulationError
+from enos.netem import (
+    Backend,
+    EmulationPlan,
+    Measurement,
+    apply,
+    check,
+    measure,
+    pairs_to_measure,
+    plan_emulation,
+    probe_backend,
+    require,
+    reset,
+    verdicts,
+)
+from enos.remote import run_on
+from enos.testing.namespaces import NamespaceTestbed
+from enos.testing.recording import RecordingProgress
+from enos.units import Duration, Percent, Rate
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
+
+ASKED = NetworkConstraints(
+    default_delay=Duration(ms=10),
+    constraints=(
+        ConstraintSpec(
+            src="grp1",
+            dst="grp2",
+            delay=Duration(ms=25),
+            rate=Rate.parse("50mbit"),
+        ),
+        ConstraintSpec(src="grp2", dst="grp1", delay=Duration(ms=25)),
+        ConstraintSpec(
+            src="grp2",
+            dst="grp3",
+            delay=Duration(ms=1),
+            loss=Percent(value=10),
+            symmetric=True,
+        ),
+    ),
+)
+STATE = """tc qdisc show; iptables -t mangle -S; ip6tables -t mangle -S; ipset list -n
+cat /proc/net/netfilter/nfnetlink_queue; ls -A /run"""
+
+
+@pytest.fixture(scope="module")
+def net() -> Iterator[NamespaceTestbed]:
+    groups = ("grp1", "grp1", "grp2", "grp3")
+    with NamespaceTestbed(groups=groups, extra=("10.99.1.1/16",)) as net:
+        yield net
+
+
+@pytest.fixture
+def backend(net: NamespaceTestbed) -> Backend:
+    return probe_backend(net.testbed, net.shell, RecordingProgress()).backend
+
+
+@pytest.fixture
+def plan(net: NamespaceTestbed) -> Iterator[EmulationPlan]:
+    yield plan_emulation(ASKED, net.testbed)
+    reset(net.testbed, net.shell, RecordingProgress())
+
+
+def said(net: NamespaceTestbed, place: int, *command: str) -> str:
+    host = net.testbed.hosts[place]
+    return run_on(net.shell, host, command, check=False).stdout
+
+
+def shape(net: NamespaceTestbed, plan: EmulationPlan, backend: Backend) -> None:
+    apply(plan, net.testbed, net.shell, RecordingProgress(), backend=backend)
+
+
+def seen(net: NamespaceTestbed, plan: EmulationPlan, *, rates: bool) -> Measurement:
+    pairs = pairs_to_measure(plan, net.testbed)
+    return measure(pairs, net.testbed, net.shell, RecordingProgress(), rates=rates)
+
+
+def test_what_is_measured_is_what_was_asked_for_every_pair_of_groups(
+    net: NamespaceTestbed, plan: EmulationPlan, backend: Backend
+) -> None:
+    baseline = seen(net, plan, rates=False)
+
+    shape(net, plan, backend)
+
+    found = verdicts(seen(net, plan, rates=True), baseline)
+    assert {one.quantity for one in found} == {"rtt", "loss", "rate"}
+    require(found)
+
+
+def test_a_reset_leaves_each_host_as_it_was_and_may_be_repeated(
+    net: NamespaceTestbed, plan: EmulationPlan, backend: Backend
+) -> None:
+    before = [said(net, n, "sh", "-c", STATE) for n in range(4)]
+    shape(net, plan, backend)
+    assert [said(net, n, "sh", "-c", STATE) for n in range(4)] != before
+
+    for _ in range(2):
+        reset(net.testbed, net.shell, RecordingProgress())
+        assert [said(net, n, "sh", "-c", STATE) for n in range(4)] == before
+
+
+def test_applying_twice_is_applying_once(
+    net: NamespaceTestbed, plan: EmulationPlan, backend: Backend
+) -> None:
+    shape(net, plan, backend)
+    shape(net, plan, backend)
+
+    check(plan, net.testbed, net.shell, backend=backend)
+    assert said(net, 0, "sh", "-c", "iptables -t mangle -S").count("-j ENOS") <= 1
+
+
+def test_a_tree_of_somebody_else_is_refused_and_nothing_is_left_half_shaped(
+    net: NamespaceTestbed, plan: EmulationPlan, backend: Backend
+) -> None:
+    shape(net, plan, backend)
+    said(net, 3, "tc", "qdisc", "replace", "dev", "eth0", "root", "handle", "7:", "htb")
+    limited = ConstraintSpec(src="grp3", dst="grp1", rate=Rate.parse("1mbit"))
+    narrow = NetworkConstraints(constraints=(*ASKED.constraints, limited))
+
+    with pytest.raises(EmulationError, match=r"node-4.*of its own: htb 7:"):
+        shape(net, plan_emulation(narrow, net.testbed), backend)
+
+    assert "htb 7:" in said(net, 3, "tc", "qdisc", "show", "dev", "eth0")
+    assert "ENOS" not in said(net, 0, "iptables", "-t", "mangle", "-S")
+    assert "e05:" not in said(net, 0, "tc", "qdisc", "show")
+    said(net, 3, "tc", "qdisc", "del", "dev", "eth0", "root")
+
+
+def test_a_device_that_vanished_is_named_and_no_host_stays_shaped(
+    net: NamespaceTestbed, plan: EmulationPlan, backend: Backend
+) -> None:
+    said(net, 0, "ip", "link", "set", "eth0", "down")
+    said(net, 0, "ip", "link", "set", "eth0", "name", "gone0")
+    try:
+        with pytest.raises(EmulationError, match=r"node-1.*eth0"):
+            shape(net, plan, backend)
+        assert "ENOS" not in said(net, 2, "iptables", "-t", "mangle", "-S")
+    finally:
+        said(net, 0, "ip", "link", "set", "gone0", "name", "eth0")
+        said(net, 0, "ip", "link", "set", "eth0", "up")
+        said(net, 0, "ip", "addr", "add", "fd00:99::1/64", "dev", "eth0", "nodad")
+
+
+def test_a_delay_daemon_that_died_is_noticed_and_traffic_still_flows(
+    net: NamespaceTestbed, plan: EmulationPlan
+) -> None:
+    shape(net, plan, Backend.USER_SPACE)
+    said(net, 0, "sh", "-c", "kill -9 $(cat /run/enos-netem/pid); sleep 0.2")
+
+    with pytest.raises(EmulationError, match=r"node-1.*daemon died"):
+        check(plan, net.testbed, net.shell, backend=Backend.USER_SPACE)
+
+    assert "1/1/0%" in said(net, 0, "sh", "-c", "fping -c1 -t500 10.99.0.3 2>&1")
+
+
+def test_secondary_and_ipv6_addresses_are_shaped_like_the_first(
+    net: NamespaceTestbed, plan: EmulationPlan
+) -> None:
+    shape(net, plan, Backend.USER_SPACE)
+    # fping's clock stops where a packet arrives: it sees the way there alone.
+    for target in ("10.99.1.1", "fd00:99::1"):
+        said(net, 2, "fping", "-c1", "-t500", target)
+        line = said(net, 2, "sh", "-c", f"fping -q -c5 -p20 -t500 {target} 2>&1")
+        least = float(line.rpartition("= ")[2].split("/")[0])
+        assert 24.5 < least < 27

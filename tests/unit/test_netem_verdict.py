@@ -1,0 +1,191 @@
+"""What was measured against what was asked."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enos.config.constraints import NetworkConstraints
+from enos.errors import EmulationError
+from enos.netem import (
+    MeasuredPair,
+    Measurement,
+    Pair,
+    Shaping,
+    Trips,
+    Verdict,
+    pairs_to_measure,
+    plan_emulation,
+    require,
+    table,
+    verdicts,
+)
+from enos.netem.rates import client, wire_rate
+from enos.netem.verdict import wilson
+from enos.testbed import Host, Network, Nic, Testbed
+from enos.units import Duration, Percent, Rate
+
+LATE = Shaping(delay=Duration(ms=25))
+NARROW = Shaping(delay=Duration(ms=25), rate=Rate.parse("100mbit"))
+
+
+def pair(there: Shaping = LATE, back: Shaping = LATE) -> Pair:
+    return Pair(
+        source="a",
+        destination="b",
+        network="api",
+        address="10.0.0.2",
+        back_address="10.0.0.1",
+        there=there,
+        back=back,
+    )
+
+
+def found(
+    *trips: float | None, of: Pair | None = None, rate: float | None = None
+) -> Measurement:
+    one = MeasuredPair(pair=of or pair(), trips=Trips.of(trips), rate_there=rate)
+    return Measurement(pairs=(one,), facts={"backend": "netem"})
+
+
+def rtt(measured: Measurement, baseline: Measurement | None = None) -> Verdict:
+    (verdict,) = (v for v in verdicts(measured, baseline) if v.quantity == "rtt")
+    return verdict
+
+
+def test_a_round_trip_within_a_millisecond_is_right_and_the_baseline_counts() -> None:
+    assert rtt(found(50.9)).ok
+    assert not rtt(found(51.1)).ok
+    assert rtt(found(51.1), found(0.2)).ok
+    assert not rtt(found(48.9)).ok
+
+
+def test_two_percent_of_a_long_round_trip_are_tolerated() -> None:
+    far = Shaping(delay=Duration(ms=200))
+    measured = found(407.0, of=pair(far, far))
+
+    assert rtt(measured).ok
+    assert (rtt(measured).low, rtt(measured).high) == (392, 408)
+
+
+def test_the_median_decides_so_that_one_late_probe_does_not() -> None:
+    assert rtt(found(50, 50, 50, 50, 90)).measured == 50
+
+
+def test_a_link_without_any_reply_is_outside_unless_it_was_cut_on_purpose() -> None:
+    several = verdicts(found(None, None))
+    assert [(v.quantity, v.ok) for v in several] == [("loss", False), ("rtt", False)]
+
+    cut = Shaping(loss=Percent(value=100))
+    (loss,) = verdicts(found(*[None] * 20, of=pair(cut, cut)))
+    assert loss.ok
+
+
+def test_loss_of_both_directions_adds_up_and_must_be_inside_the_interval() -> None:
+    lossy = Shaping(loss=Percent(value=10))
+    trips = [*[None] * 190, *[0.1] * 810]
+
+    loss = verdicts(found(*trips, of=pair(lossy, lossy)))[0]
+
+    assert loss.asked == pytest.approx(19)
+    assert loss.ok
+    none_lost = verdicts(found(*[0.1] * 1000, of=pair(lossy, lossy)))[0]
+    assert not none_lost.ok
+
+
+@given(st.integers(0, 300), st.integers(1, 300))
+def test_an_interval_holds_the_share_and_stays_within_0_and_1(
+    lost: int, more: int
+) -> None:
+    sent = lost + more
+    low, high = wilson(lost, sent)
+
+    assert 0 <= low <= lost / sent <= high <= 1
+
+
+def test_a_rate_within_five_percent_is_right() -> None:
+    def rate(bits: float, base: float | None = None) -> Verdict:
+        measured = found(50.0, of=pair(NARROW), rate=bits)
+        before = found(0.1, rate=base) if base else None
+        return verdicts(measured, before)[-1]
+
+    assert rate(96e6).ok
+    assert not rate(94e6).ok
+    assert not rate(106e6).ok
+    assert rate(60e6, base=70e6).ok
+    assert rate(60e6, base=70e6).note == "the machines alone are slower"
+    assert not rate(60e6, base=900e6).ok
+
+
+def test_a_bad_verdict_is_an_error_that_names_the_pair() -> None:
+    require(verdicts(found(50.0)))
+    with pytest.raises(EmulationError, match=r"from `a` to `b`: 30\.00ms") as raised:
+        require(verdicts(found(30.0)))
+    assert "OUTSIDE" in raised.value.details
+
+
+def test_the_table_shows_asked_baseline_and_measured_side_by_side() -> None:
+    rows = table(verdicts(found(50.4), found(0.1)))
+
+    assert rows[1][:7] == ("a", "b", "api", "rtt", "50.00ms", "0.10ms", "50.40ms")
+
+
+def test_a_measurement_survives_json() -> None:
+    measured = found(50.4, None, of=pair(NARROW), rate=95e6)
+
+    assert Measurement.from_json(json.loads(json.dumps(measured.to_json()))) == measured
+
+
+def bed(*groups: str) -> Testbed:
+    hosts = tuple(
+        Host(
+            name=f"n{place}",
+            address="-",
+            groups=(group,),
+            nics=(Nic(device="e", network="api", addresses=(f"10.0.0.{place}/24",)),),
+        )
+        for place, group in enumerate(groups, start=1)
+    )
+    network = Network(name="api", cidr="10.0.0.0/24", roles=("api",))
+    return Testbed(provider="t", hosts=hosts, networks=(network,))
+
+
+def test_one_pair_stands_for_each_two_groups_and_for_the_inside_of_one() -> None:
+    testbed = bed("g1", "g1", "g2", "g2", "g3")
+    plan = plan_emulation(NetworkConstraints(default_delay=Duration(ms=5)), testbed)
+
+    chosen = pairs_to_measure(plan, testbed)
+
+    assert [(p.source, p.destination, p.there.delay.ms) for p in chosen] == [
+        ("n1", "n2", 0),
+        ("n3", "n4", 0),
+        ("n1", "n3", 5),
+        ("n1", "n5", 5),
+        ("n3", "n5", 5),
+    ]
+    assert len(pairs_to_measure(plan, testbed, every=True)) == 10
+
+
+def test_fat_links_are_filled_by_many_connections_and_lossy_ones_by_udp() -> None:
+    fat = Shaping(delay=Duration(ms=100), rate=Rate.parse("500mbit"))
+    lossy = Shaping(rate=Rate.parse("10mbit"), loss=Percent(value=1))
+
+    assert "-P 8" in " ".join(client(pair(fat, LATE)))
+    assert "-u -b 11000000" in " ".join(client(pair(lossy)))
+
+
+def test_the_rate_on_the_wire_counts_the_headers() -> None:
+    output = {
+        "start": {"test_start": {"protocol": "TCP"}, "tcp_mss_default": 1448},
+        "end": {"sum_received": {"bits_per_second": 1448e3}},
+    }
+
+    assert wire_rate(pair(), json.dumps(output)) == pytest.approx(1514e3)
+
+
+def test_an_error_of_iperf3_names_both_hosts() -> None:
+    with pytest.raises(EmulationError, match="from `a` to `b`: unable to connect"):
+        wire_rate(pair(), json.dumps({"error": "unable to connect"}))
+    with pytest.raises(EmulationError, match="no output"):
+        wire_rate(pair(), "")
