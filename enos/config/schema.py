@@ -19,6 +19,7 @@ from enos.config.sections import (
     typed,
 )
 
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 RELEASES = ("2025.1", "2025.2", "2026.1")
 ROLES: dict[str, Any] = {
     "type": "object",
@@ -153,6 +154,17 @@ class ExperimentFile(Strict):
 def experiment_schema() -> dict[str, Any]:
     """Return the JSON Schema of the experiment file (draft 2020-12).
 
-    All spellings of a key are listed, the ones that have no effect as deprecated.
+    It describes what the validation accepts: all spellings and short forms, the keys
+    that have no effect as deprecated.
     """
-    return ExperimentFile.model_json_schema(mode="validation")
+    schema = ExperimentFile.model_json_schema(mode="validation")
+    short = {"type": "string", "enum": ["none", "internal", "external"]}
+    keys = schema["properties"]
+    keys["registry"] = {"anyOf": [short, keys["registry"]]}
+    keys["release"]["anyOf"] = [{"enum": [*RELEASES, *map(float, RELEASES)]}]
+    for told_apart in ("enum", "type"):
+        keys["release"].pop(told_apart)
+    parts = schema["$defs"]
+    flat = parts["Constraint"]["properties"]
+    parts["Constraints"]["properties"] = {**flat, **parts["Constraints"]["properties"]}
+    return {"$schema": DIALECT, **schema}

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from enos.config.wording import keys_of, kind_of
+from enos.config.wording import keys_of, kind_of, spellings
 from enos.units import Duration, Percent, Rate
 
 
@@ -80,14 +80,44 @@ Loss = Annotated[
     BeforeValidator(_refuse_nothing),
     _quantity(r"^\s*[0-9.]+\s*%?\s*$", "0.1%"),
 ]
-Names = Annotated[list[str], BeforeValidator(several)]
+Names = Annotated[
+    list[str],
+    BeforeValidator(several),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "items": {"type": "string"}},
+            ]
+        }
+    ),
+]
 Whole = Annotated[int, BeforeValidator(whole)]
+
+
+def _all_spellings(schema: dict[str, Any], model: type[BaseModel]) -> None:
+    """Add the other spellings of a model's keys to its JSON Schema."""
+    for several in spellings(model):
+        first, *others = several
+        if first not in schema["properties"] or not others:
+            continue
+        for other in others:
+            schema["properties"][other] = schema["properties"][first]
+        if first in schema.get("required", ()):
+            schema["required"].remove(first)
+            either = {"anyOf": [{"required": [one]} for one in several]}
+            schema["allOf"] = [*schema.get("allOf", ()), either]
 
 
 class Strict(BaseModel):
     """A mapping of the file: unknown keys are errors, numbers may stand for text."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        coerce_numbers_to_str=True,
+        json_schema_extra=_all_spellings,
+    )
 
 
 class Constraint(Strict):

@@ -126,9 +126,12 @@ def model_at(model: type[BaseModel], loc: Iterable[str | int]) -> type[BaseModel
 
 def keys_of(model: type[BaseModel]) -> tuple[str, ...]:
     """Return the keys a model takes, the first spelling of each."""
-    return tuple(
-        _spellings(name, field)[0] for name, field in model.model_fields.items()
-    )
+    return tuple(several[0] for several in spellings(model))
+
+
+def spellings(model: type[BaseModel]) -> tuple[tuple[str, ...], ...]:
+    """Return all spellings of each key a model takes."""
+    return tuple(_spellings(name, field) for name, field in model.model_fields.items())
 
 
 def _unknown(key: str, model: type[BaseModel]) -> Wording:
