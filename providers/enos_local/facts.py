@@ -1,6 +1,8 @@
 """What this machine can do, and the flags that make a container a machine on it."""
 
+import fcntl
 import json
+import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ CAPABILITIES = (
     "CHECKPOINT_RESTORE",
 )
 DEVICES = ("/dev/net/tun", "/dev/fuse", "/dev/kvm", "/dev/vhost-net")
+KVM_CREATE_VM = 0xAE01  # linux/kvm.h
 # Without these a node cannot mount, route or run containers of its own.
 NEEDED = frozenset({"SYS_ADMIN", "NET_ADMIN", "NET_RAW", "MKNOD", "SYS_CHROOT"})
 # What Kolla and Docker ask modprobe for; on a kernel that loads nothing they are
@@ -38,6 +41,7 @@ class MachineFacts:
         cgroup: version of the control groups Docker uses, 1 or 2.
         loadable_modules: True when the kernel can load modules from /lib/modules.
         devices: those of DEVICES that exist.
+        kvm: True when guests can run on the processor itself.
         limits: resources cgroups can limit inside a container: ``cpu``, ``memory``.
         rootless: True when Docker runs without root.
         remapped: True when Docker maps container root to another user.
@@ -49,6 +53,7 @@ class MachineFacts:
     cgroup: int
     loadable_modules: bool
     devices: tuple[str, ...]
+    kvm: bool
     limits: tuple[str, ...]
     docker_version: str
     storage_driver: str = ""
@@ -69,6 +74,7 @@ def probe(shell: Shell, *, root: Path = Path("/"), kernel: str = "") -> MachineF
         cgroup=int(info.get("CgroupVersion") or 1),
         loadable_modules=loadable_modules(root, release),
         devices=tuple(d for d in DEVICES if (root / d.lstrip("/")).exists()),
+        kvm=kvm_answers(root / "dev/kvm"),
         limits=tuple(name for name, able in limits.items() if able),
         docker_version=str(info.get("ServerVersion", "")),
         storage_driver=str(info.get("Driver", "")),
@@ -95,6 +101,27 @@ def loadable_modules(root: Path, release: str) -> bool:
     return (root / "proc/modules").exists() and (
         root / "lib/modules" / release / "modules.dep"
     ).exists()
+
+
+def kvm_answers(device: Path) -> bool:
+    """Tell whether a virtual machine can be made, not only that the device is there.
+
+    In a virtual machine without nesting the device may exist and refuse. A device
+    this account may not open counts: Docker gives it to the nodes.
+    """
+    try:
+        opened = os.open(device, os.O_RDWR | os.O_CLOEXEC)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    try:
+        os.close(fcntl.ioctl(opened, KVM_CREATE_VM, 0))
+    except OSError:
+        return False
+    finally:
+        os.close(opened)
+    return True
 
 
 def node_flags(facts: MachineFacts) -> tuple[str, ...]:
@@ -171,7 +198,7 @@ def recorded(facts: MachineFacts) -> dict[str, str]:
         "loadable_modules": _word("/lib/modules" if facts.loadable_modules else ""),
         "cap_sys_resource": _word("SYS_RESOURCE" not in facts.missing_capabilities),
         "missing_capabilities": lacks,
-        "kvm": _word("/dev/kvm" in facts.devices),
+        "kvm": _word(facts.kvm),
         "docker_version": facts.docker_version,
         "privileged": _word(not facts.missing_capabilities),
     }

@@ -1,9 +1,10 @@
 """Which networks and containers an experiment gets here. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
+from typing import Any
 
 from enos.demand import Demand, MachineDemand, host_names
 from enos.errors import ProviderError
@@ -144,6 +145,19 @@ def host(node: Node, all_wires: tuple[Wire, ...], key: Path) -> Host:
         roles=node.machine.roles,
         nics=nics,
     )
+
+
+def with_macs(
+    host: Host, all_wires: Iterable[Wire], container: Mapping[str, Any]
+) -> Host:
+    """Return the host with what `docker inspect` knows of its interfaces' addresses."""
+    joined = container["NetworkSettings"]["Networks"]
+    macs = {
+        wire.name: joined.get(wire.docker_name, {}).get("MacAddress", "")
+        for wire in all_wires
+    }
+    nics = (replace(nic, mac=macs.get(nic.network, "")) for nic in host.nics)
+    return replace(host, nics=tuple(nics))
 
 
 def hosts_file(all_nodes: Iterable[Node], api: Wire) -> str:

@@ -47,6 +47,9 @@ class Local(Provider):
         """See `Provider.acquire`."""
         layout.check(demand)
         machine, tag = self._prepare()
+        with self.around.progress.step("image store"):
+            kept = self._store()
+            store.settle(self.around.shell, self.around.progress, kept, tag)
         site = nodes.Site(
             session=self.around.session,
             shell=self.around.shell,
@@ -54,11 +57,8 @@ class Local(Provider):
             directory=self.around.directory,
             settings=self._settings,
             image=tag,
-            flags=self._node_flags(machine),
+            flags=self._node_flags(machine, kept),
         )
-        with self.around.progress.step("image store"):
-            kept = store.open_store(self._cache)
-            store.settle(self.around.shell, self.around.progress, kept, tag)
         return nodes.acquire(site, demand, facts.recorded(machine))
 
     def release(self) -> None:
@@ -73,7 +73,7 @@ class Local(Provider):
     def image_daemon(self) -> Iterator[str]:
         """See `enos.provider.SharesImages.image_daemon`."""
         machine, tag = self._prepare()
-        kept = store.open_store(self._cache)
+        kept = self._store()
         with store.builder(
             self.around.shell,
             kept,
@@ -97,8 +97,12 @@ class Local(Provider):
             )
         return machine, tag
 
-    def _node_flags(self, machine: facts.MachineFacts) -> tuple[str, ...]:
-        kept = store.open_store(self._cache)
+    def _store(self) -> store.Store:
+        return store.open_store(self.around.shell, self.around.progress, self._cache)
+
+    def _node_flags(
+        self, machine: facts.MachineFacts, kept: store.Store
+    ) -> tuple[str, ...]:
         limits = facts.limit_flags(
             machine, cpus=self._settings.cpus, memory=self._settings.memory
         )

@@ -65,9 +65,10 @@ def acquire(site: Site, demand: Demand, facts: Mapping[str, str]) -> Testbed:
                 _await(site, node, host, step)
 
         _at_once(work, wanted, hosts)
+    made = existing(site.shell, site.session)
     return Testbed(
         provider="local",
-        hosts=hosts,
+        hosts=tuple(layout.with_macs(host, wires, made[host.name]) for host in hosts),
         networks=tuple(wire.network() for wire in wires),
         facts={**facts, "node_image": site.image, **probe_kernel(site.shell, wanted)},
     )
@@ -138,10 +139,18 @@ def _make(
     if status == "paused":
         site.shell.run(["docker", "unpause", node.container])
     elif status != "running":
-        site.shell.run(["docker", "start", node.container])
+        _start(site.shell, node)
     else:
         script = f"cat {FILES}/hosts > /etc/hosts"
         site.shell.run(["docker", "exec", node.container, "sh", "-c", script])
+
+
+def _start(shell: Shell, node: Node) -> None:
+    started = shell.run(["docker", "start", node.container], check=False)
+    if not started.ok:
+        message = f"{node.name}: Docker cannot start its container"
+        hint = "`enos destroy --hard` removes the nodes, then start again"
+        raise ProviderError(message, hint=hint, details=started.stderr.strip())
 
 
 def _forget(shell: Shell, node: Node) -> None:

@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from enos.errors import CapabilityError, ProviderError
@@ -30,6 +30,10 @@ from enos_local.layout import NODE
 
 INSIDE = "/enos/store"
 BUILDER = "enos.builder"
+# File systems an overlay cannot write to (Documentation/filesystems/overlayfs.rst).
+NO_OVERLAY = frozenset(
+    {"overlayfs", "nfs", "smb2", "cifs", "v9fs", "fuseblk", "ecryptfs"}
+)
 SOCKET_LIMIT = 107  # sun_path of unix(7), less its final zero
 READY_SECONDS = 60.0
 STOP_SECONDS = 60
@@ -41,10 +45,12 @@ class Store:
 
     Attributes:
         path: the folder; files in it belong to root.
+        volume: Docker volume that takes the folder's place, empty for none.
 
     """
 
     path: Path
+    volume: str = ""
 
     @property
     def builder(self) -> str:
@@ -65,13 +71,25 @@ class Store:
     def mount(self, *, writable: bool = False) -> tuple[str, ...]:
         """Return the flags that mount it in a container."""
         mode = "" if writable else ",readonly"
-        return ("--mount", f"type=bind,src={self.path},dst={INSIDE}{mode}")
+        kind = "volume" if self.volume else "bind"
+        source = self.volume or self.path
+        return ("--mount", f"type={kind},src={source},dst={INSIDE}{mode}")
 
 
-def open_store(cache: Path) -> Store:
-    """Return the store of a cache folder, made when missing."""
+def open_store(shell: Shell, progress: Progress, cache: Path) -> Store:
+    """Return the store of a cache folder, made when missing.
+
+    Raises CapabilityError for a folder whose path is too long for a socket.
+    """
     store = Store(path=cache / "images")
     store.path.mkdir(parents=True, exist_ok=True)
+    kind = shell.run(
+        ["stat", "--file-system", "--format=%T", store.path]
+    ).stdout.strip()
+    if kind in NO_OVERLAY:
+        store = replace(store, volume=store.builder.replace("builder", "images"))
+        why = f"`{store.path}` is on {kind}, which cannot hold image layers"
+        progress.decision(f"{why}: they are kept in the Docker volume {store.volume}")
     store.sockets.mkdir(exist_ok=True)
     socket = store.sockets / "docker.sock"
     if len(os.fsencode(socket)) > SOCKET_LIMIT:
