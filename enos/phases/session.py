@@ -1,7 +1,7 @@
 """What a phase works with, and how phases begin, end and follow one another."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from difflib import unified_diff
@@ -28,12 +28,14 @@ class Workshop:
     Attributes:
         where: the folder in which experiment directories are made and found.
         cache: the folder all experiments of this user share.
+        shell: session id → the shell its programs are started with.
 
     """
 
     progress: Progress
     where: Path
     cache: Path
+    shell: Callable[[str], Shell] = field(default=lambda name: LocalShell(session=name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +193,7 @@ def follow(session: Session, file: Path) -> None:
 def _open(directory: Directory, workshop: Workshop) -> Session:
     return Session(
         directory=directory,
-        shell=LocalShell(session=directory.load().session),
+        shell=workshop.shell(directory.load().session),
         progress=workshop.progress,
         cache=workshop.cache,
     )

@@ -1,0 +1,43 @@
+"""`enos backup`: save everything in one archive, or verify one."""
+
+from pathlib import Path
+
+import click
+
+from enos.cli.opening import opened
+from enos.cli.options import Options, common
+
+
+@click.command("backup")
+@click.option(
+    "--backup_dir", "--backup-dir", "folder", type=click.Path(path_type=Path),
+    help="Where to put it, by default the experiment directory.",
+)  # fmt: skip
+@click.option(
+    "--verify", type=click.Path(path_type=Path), metavar="FILE",
+    help="Check every member of an archive instead.",
+)  # fmt: skip
+@common
+def command(options: Options, folder: Path | None, verify: Path | None) -> None:
+    """Collect logs, configuration, results and versions from all hosts."""
+    from enos import archive
+    from enos.phases import backup
+
+    if verify is not None:
+        found = backup.verified(verify)
+        if options.json:
+            options.console.result_json(found)
+        else:
+            options.console.result(
+                f"{verify}: {found['members']} members as they were written, "
+                f"{'complete' if found['complete'] else 'partial'}"
+            )
+        return
+    with opened(options) as session:
+        if options.dry_run:
+            lines = archive.as_lines(backup.planned(session))
+            options.console.result("\n".join(lines))
+            return
+        written = backup.run(session, folder)
+    options.console.result(str(written))
+    options.console.next_command("enos destroy --hard")

@@ -1,0 +1,65 @@
+"""`enos backup`: one archive of everything, checked as soon as it is written."""
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from enos import archive
+from enos.kolla import releases
+from enos.phases.session import Session, phase
+
+
+def planned(session: Session) -> archive.BackupPlan:
+    """Return what would be archived."""
+    directory, experiment = session.directory, session.experiment
+    state = directory.load()
+    release = releases.release(experiment.release)
+    versions = archive.own_versions(session.shell, Path(state.source)) | {
+        "openstack": release.name,
+        "kolla-ansible": release.kolla_ansible,
+        "ansible": release.ansible,
+    }
+    resolved = asdict(experiment)
+    return archive.plan_backup(
+        state.testbed,
+        directory.path,
+        generated={"resolved.json": json.dumps(resolved, indent=2, default=str) + "\n"},
+        versions=versions,
+    )
+
+
+def run(session: Session, folder: Path | None = None) -> Path:
+    """Write the archive into a folder (the experiment's own), and verify it."""
+    directory = session.directory
+    with phase(session, "backup") as running:
+        inner, plan = running.session, planned(session)
+        name = archive.archive_name(directory.path.resolve().name, datetime.now(UTC))
+        destination = (folder or directory.path) / name
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        archive.write(
+            plan,
+            destination,
+            shell=inner.shell,
+            progress=inner.progress,
+            sockets=directory.sockets,
+        )
+        running.facts["archive"] = str(destination)
+        with inner.progress.step("verifying the archive"):
+            archive.verify(destination).require()
+    return destination
+
+
+def verified(path: Path) -> dict[str, Any]:
+    """Return what a good archive holds; raises ArchiveError for a bad one."""
+    found = archive.verify(path)
+    found.require()
+    manifest = found.manifest
+    return {
+        "archive": str(path),
+        "members": len(manifest.members),
+        "bytes": sum(member.size for member in manifest.members),
+        "complete": manifest.complete,
+        "hosts": {host.name: host.status for host in manifest.hosts},
+    }
