@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from enos import content, plugins
-from enos.config.constraints import ConstraintSpec
+from enos.config.constraints import ConstraintSpec, NetworkConstraints
 from enos.config.experiment import Experiment, load_experiment
 from enos.demand import MachineDemand
 from enos.provider import Surroundings
@@ -38,20 +38,20 @@ GIVEN = {
     ),
     "demo": (
         ("core", ("control", "network"), "", 1),
-        ("core", ("compute",), "", 1),
-        ("edge", ("compute",), "", 1),
+        ("edge1", ("compute",), "", 1),
+        ("edge2", ("compute",), "", 1),
     ),
 }
 SLIDE = {"src": "grp1", "dst": "grp2", "symmetric": True}
 FAST = {"rate": Rate(1e10), "loss": Percent(0)}
 WAN = ConstraintSpec(delay=Duration(0), **SLIDE, **FAST)
 CONSTRAINED = {
-    "network-topo": (ConstraintSpec(delay=Duration(100), **SLIDE, **FAST),),
-    "wan-exp1": (WAN,),
-    "wan-exp2": (WAN,),
-    "demo": (
-        ConstraintSpec(src="core", dst="edge", delay=Duration(25), symmetric=True),
+    "network-topo": NetworkConstraints(
+        constraints=(ConstraintSpec(delay=Duration(100), **SLIDE, **FAST),)
     ),
+    "wan-exp1": NetworkConstraints(constraints=(WAN,)),
+    "wan-exp2": NetworkConstraints(constraints=(WAN,)),
+    "demo": NetworkConstraints(default_delay=Duration(12.5)),
 }
 
 
@@ -77,7 +77,7 @@ def test_a_shipped_topology_asks_for_the_right_machines(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(GIVEN))
 def test_a_shipped_topology_asks_for_the_right_network(name: str) -> None:
-    assert loaded(name).constraints.constraints == CONSTRAINED.get(name, ())
+    assert loaded(name).constraints == CONSTRAINED.get(name, NetworkConstraints())
 
 
 @pytest.mark.parametrize("name", sorted(GIVEN))
