@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
-from enos.archive.manifest import NAME, OK, HostReport, Manifest
-from enos.archive.read import cut_short, members, read_manifest
+from enos.archive.manifest import OK, HostReport, Manifest
+from enos.archive.read import visit
 from enos.state.journal import Timing, timings
 
 LARGEST = 64 << 20  # bytes of a result that are looked into
@@ -87,20 +87,16 @@ class _Findings:
 
 def describe(path: Path) -> Description:
     """Read an archive anywhere, without checking its sums; raises as `verify` does."""
-    manifest: Manifest | None = None
     findings = _Findings()
-    for name, size, data in members(path):
-        if name == NAME:
-            manifest = read_manifest(path, size, data)
-            continue
+
+    def look(name: str, size: int, data: IO[bytes]) -> None:
         reader = next(
             (r for like, r in _READERS.items() if fnmatchcase(name, like)), None
         )
         if reader is not None:
             _look_into(name, size, data, reader, findings)
-    if manifest is None:
-        raise cut_short(path)
-    return _description(path, manifest, findings)
+
+    return _description(path, visit(path, look), findings)
 
 
 def as_json(description: Description) -> dict[str, Any]:
@@ -205,7 +201,7 @@ def _look_into(
     if size > LARGEST:
         findings.notes.append(f"`{name}` is too large to be looked into")
         return
-    text = io.TextIOWrapper(cast("io.BufferedReader", data), "utf-8", "replace")
+    text = io.StringIO(data.read().decode("utf-8", "replace"), newline="")
     try:
         reader(name, text, findings)
     except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as bad:

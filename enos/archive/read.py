@@ -6,7 +6,7 @@ import io
 import lzma
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,39 +72,46 @@ def verify(path: Path) -> Verification:
     beyond its members, not an archive, or with names no archive of enos has.
     """
     found: dict[str, tuple[int, str]] = {}
-    manifest: Manifest | None = None
-    for name, size, data in members(path):
-        if name == NAME:
-            manifest = read_manifest(path, size, data)
-            continue
+
+    def add_up(name: str, size: int, data: IO[bytes]) -> None:
         digest = hashlib.sha256()
         while block := data.read(COPY):
             digest.update(block)
         found[name] = size, digest.hexdigest()
-    if manifest is None:
-        raise cut_short(path)
-    return _compared(path, manifest, found)
+
+    return _compared(path, visit(path, add_up), found)
 
 
-def members(path: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
-    """Yield each member: path below the top folder, size, content (read it at once).
+def visit(path: Path, look: Callable[[str, int, IO[bytes]], None]) -> Manifest:
+    """Show each member, path below the top folder, size and content; not the manifest.
 
-    Raises ArchiveError as `verify` does, naming the last member that could be read.
+    Returns the manifest. Raises ArchiveError as `verify` does, naming the last member
+    that could be read.
     """
+    manifest, last = None, ""
     with _opened(path) as stream:
-        last = ""
         try:
             with tarfile.open(fileobj=stream, mode="r|", bufsize=COPY) as tar:
                 for name, info, data in _members(path, tar):
                     last = name
-                    yield name, info.size, data
+                    if name == NAME:
+                        manifest = _read_manifest(path, info.size, data)
+                    else:
+                        look(name, info.size, data)
             while stream.read(COPY):
                 pass  # the compressor's own check comes at the very end
         except _BROKEN as broken:
             raise _damaged(path, last, broken) from broken
+    if manifest is None:
+        raise ArchiveError(
+            f"`{path}` ends without its `{NAME}`: it was cut short, damaged, or not "
+            "written by enos",
+            hint=AGAIN,
+        )
+    return manifest
 
 
-def read_manifest(path: Path, size: int, data: IO[bytes]) -> Manifest:
+def _read_manifest(path: Path, size: int, data: IO[bytes]) -> Manifest:
     """Return the manifest; raises ArchiveError naming the archive."""
     if size > LONGEST_MANIFEST:
         raise ArchiveError(f"the manifest of `{path}` is {size >> 20} MiB", hint=AGAIN)
@@ -113,15 +120,6 @@ def read_manifest(path: Path, size: int, data: IO[bytes]) -> Manifest:
         return from_text(text)
     except ArchiveError as bad:
         raise ArchiveError(f"`{path}`: {bad.message}", hint=bad.hint) from bad
-
-
-def cut_short(path: Path) -> ArchiveError:
-    """Return the error for an archive that ends without its manifest."""
-    return ArchiveError(
-        f"`{path}` ends without its `{NAME}`: it was cut short, damaged, or not "
-        "written by enos",
-        hint=AGAIN,
-    )
 
 
 def _members(
