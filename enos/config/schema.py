@@ -55,7 +55,7 @@ class ExperimentFile(Strict):
     )
     resources: Annotated[Any, TREE] = Field(
         default=None,
-        description="Machines: flavour, role, number; see the forms below.",
+        description="Machines: flavour, role, number; see the forms above.",
         examples=[{"clusterA": {"control": 1}, "clusterB": {"compute": 2}}],
     )
     topology: Annotated[Any, TREE] = Field(
@@ -121,7 +121,7 @@ class ExperimentFile(Strict):
     )
     enable_monitoring: bool = Field(
         default=False,
-        description="Collect CPU, memory and network use of hosts and containers.",
+        description="Known to older files; nothing is collected yet.",
         examples=[True],
     )
     hosts: Any = Field(
