@@ -1,0 +1,143 @@
+"""The smoke test of a cloud, against an OpenStack in this process."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from enos.cloud import smoke as smoking
+from enos.cloud.converge import converge
+from enos.cloud.guest import GuestImage
+from enos.cloud.plan import plan_cloud
+from enos.cloud.rest import Cloud, connect
+from enos.cloud.smoke import Request, Smoke, Vantage, smoke, vantages
+from enos.errors import CloudError
+from enos.testbed import Host, Network, Testbed
+from enos.testing import RecordingProgress, RecordingShell
+from enos.testing.openstack import FakeOpenStack
+
+pytestmark = pytest.mark.usefixtures("processes")  # connections to localhost
+
+EXTERNAL = Network(
+    name="external",
+    cidr="172.31.0.0/24",
+    roles=("external",),
+    pool=("172.31.0.100", "172.31.0.200"),
+)
+TESTBED = Testbed(provider="fake", hosts=(), networks=(EXTERNAL,))
+NODE = Host(name="network-1", address="192.0.2.1")
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeOpenStack]:
+    with FakeOpenStack() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smoking.time, "sleep", lambda _: None)
+
+
+@pytest.fixture
+def ready(fake: FakeOpenStack, tmp_path: Path) -> tuple[Cloud, Request]:
+    disk = tmp_path / "disk"
+    disk.write_bytes(b"0")
+    image = GuestImage(name="g", disk=disk, disk_format="raw", digest="d")
+    cloud = connect(fake.clouds_yaml(tmp_path))
+    plan = plan_cloud(TESTBED, (image,), public_key="ssh-x k")
+    facts = converge(plan, cloud, RecordingProgress())
+    request = Request(
+        ids=facts.ids,
+        image=facts.images["g"],
+        vantages=vantages((NODE,)),
+        seconds=0.2,
+    )
+    return cloud, request
+
+
+def run(ready: tuple[Cloud, Request], tmp_path: Path, shell: RecordingShell) -> Smoke:
+    cloud, request = ready
+    console = tmp_path / "logs" / "console.log"
+    return smoke(
+        cloud, request, console=console, shell=shell, progress=RecordingProgress()
+    )
+
+
+def test_a_guest_that_answers_is_told_of_and_removed(
+    fake: FakeOpenStack, tmp_path: Path, ready: tuple[Cloud, Request]
+) -> None:
+    result = run(ready, tmp_path, RecordingShell())
+
+    assert result.host == "compute-1"
+    assert result.address == "172.31.0.101"
+    assert result.seen_from == "this machine"
+    assert result.ready
+    assert (tmp_path / "logs/console.log").read_text() == "enos-guest: ready\n"
+    assert fake.records["servers"] == {}
+    assert fake.records["floatingips"] == {}
+
+
+def test_the_guest_is_looked_for_inside_when_nobody_reaches_it_from_outside(
+    tmp_path: Path, ready: tuple[Cloud, Request]
+) -> None:
+    shell = RecordingShell()
+    shell.on("*ping*", returncode=1)
+    shell.on("ssh *qdhcp-*ping*10.0.0.7*")
+
+    result = run(ready, tmp_path, shell)
+
+    assert result.address == "10.0.0.7"
+    assert result.seen_from == "network-1 (qdhcp)"
+
+
+def test_a_guest_that_answers_nobody_is_an_error_with_its_console_saved(
+    fake: FakeOpenStack, tmp_path: Path, ready: tuple[Cloud, Request]
+) -> None:
+    shell = RecordingShell()
+    shell.on("*ping*", returncode=1)
+    fake.console = "Kernel panic"
+
+    with pytest.raises(CloudError, match="on compute-1 answers no ping"):
+        run(ready, tmp_path, shell)
+
+    assert (tmp_path / "logs/console.log").read_text() == "Kernel panic"
+    assert fake.records["servers"] == {}
+    assert fake.records["floatingips"] == {}
+
+
+def test_a_guest_that_fails_is_told_with_the_words_of_nova(
+    fake: FakeOpenStack, tmp_path: Path, ready: tuple[Cloud, Request]
+) -> None:
+    fake.broken_servers = True
+
+    with pytest.raises(CloudError, match="failed: No valid host was found"):
+        run(ready, tmp_path, RecordingShell())
+
+    assert fake.records["servers"] == {}
+
+
+def test_a_guest_that_stays_in_build_ends_the_wait(
+    fake: FakeOpenStack, tmp_path: Path, ready: tuple[Cloud, Request]
+) -> None:
+    fake.boot_gets = 10**9
+
+    with pytest.raises(CloudError, match=r"not ACTIVE after 0\.2 s"):
+        run(ready, tmp_path, RecordingShell())
+
+
+def test_what_a_killed_smoke_test_left_is_removed_first(
+    fake: FakeOpenStack, tmp_path: Path, ready: tuple[Cloud, Request]
+) -> None:
+    left = fake.add("servers", {"name": "enos-smoke", "status": "ACTIVE", "gets": 0})
+
+    run(ready, tmp_path, RecordingShell())
+
+    assert left["id"] not in fake.records["servers"]
+
+
+def test_the_floating_address_is_tried_before_the_namespaces() -> None:
+    tried = vantages((NODE,))
+
+    assert tried[0] == Vantage()
+    assert [one.floating for one in tried] == [True, True, False, False]
