@@ -140,6 +140,17 @@ def meant(word: str, known: Iterable[str]) -> str:
     return f"known: {listed(names.values())}" if names else ""
 
 
+def one_of(word: str, known: Iterable[str]) -> str:
+    """Return the same hint with all the known ones, in their order, behind it.
+
+    >>> one_of("grp3", ("grp1", "control"))
+    'did you mean `grp1`? Known: `grp1`, `control`'
+    """
+    names = tuple(known)
+    close = meant(word, names)
+    return f"{close} Known: {listed(names)}" if close.startswith("did") else close
+
+
 def listed(names: Iterable[str]) -> str:
     """Return names in backticks with commas between them."""
     return ", ".join(f"`{name}`" for name in names)

@@ -7,7 +7,7 @@ missing stands in nobody else's way.
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 
-from enos.errors import ConfigError, ProviderError, listed, meant
+from enos.errors import ConfigError, ProviderError, one_of
 from enos.provider import Provider
 
 GROUP = "enos.providers"
@@ -63,8 +63,7 @@ def provider(name: str) -> type[Provider]:
     """
     known = providers()
     if name not in known:
-        close = meant(name, known)
-        hint = close if close.startswith("known") else f"{close} Known: {listed(known)}"
+        hint = one_of(name, known)
         raise ConfigError(f"there is no provider `{name}`", hint=hint)
     return known[name]
 

@@ -1,30 +1,23 @@
 """The experiment as the rest of enos sees it: checked, complete and frozen."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
+from enos.config.checks import crossed, inventory, release_of, warnings
 from enos.config.constraints import NetworkConstraints
 from enos.config.links import constraints
-from enos.config.schema import RELEASES, ExperimentFile
+from enos.config.schema import ExperimentFile
 from enos.config.source import Document, attempt, read
 from enos.config.topology import Machines, groups, machines, roles
-from enos.config.wording import keys_of
+from enos.config.wording import keys_of, kind_of, spellings
 from enos.config.yamltree import Loc, Problem
 from enos.demand import Demand
-from enos.errors import listed, meant
+from enos.errors import listed, one_of
 from enos.provider import Provider
 
-SERIES = {"20": "2025.1", "21": "2025.2", "22": "2026.1"}
-"""Major version of kolla-ansible → OpenStack release."""
-
 NOTHING = Machines(demand=Demand(machines=()), names=(), problems=())
-REQUIREMENT = re.compile(r"kolla[-_]ansible\s*(?:==|~=|>=|===)\s*(?P<major>\d+)")
-BRANCH = re.compile(r"@(?:stable/)?(?P<release>\d{4}\.\d)\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +127,7 @@ def load_experiment(
     shaping, wrong = constraints(document, asked.names)
     found += (*asked.problems, *wrong)
     if file is not None:
-        found += _crossed(document, file, base or path.parent)
+        found += crossed(document, file, base or path.parent)
     if found or file is None:
         raise document.failure(found)
     return _experiment(document, file, asked.demand, shaping, base or path.parent)
@@ -154,26 +147,24 @@ def _experiment(
         settings=_settings(file.provider),
         demand=demand,
         constraints=shaping,
-        release=_release(file) or file.release,
+        release=release_of(file) or file.release,
         kolla_ansible=file.kolla_ansible,
         kolla=file.kolla,
-        inventory=_found(file.inventory, base),
-        registry=Registry(
-            type=file.registry.type, ip=file.registry.ip, port=file.registry.port
-        ),
+        inventory=inventory(file.inventory, base),
+        registry=Registry(**file.registry.model_dump(include={"type", "ip", "port"})),
         images=file.images.source,
         virt=file.virt,
         fake_computes=file.fake_computes,
         guest_image=GuestImage(**guest.model_dump()) if guest else None,
         monitoring=file.enable_monitoring,
-        warnings=_warnings(document, file, demand),
+        warnings=warnings(document, file, demand),
         text=document.text,
     )
 
 
 def _present(document: Document) -> dict[str, Any]:
     """Return the top level without known keys that have nothing under them."""
-    known = ExperimentFile.model_fields
+    known = {one for several in spellings(ExperimentFile) for one in several}
     return {
         key: value
         for key, value in document.value.items()
@@ -188,23 +179,17 @@ def _provider(
     given = document.value.get("provider")
     section = given if isinstance(given, dict) else {"type": given or "local"}
     loc: Loc = ("provider", "type")
-    name = section.get("type")
-    if not isinstance(name, str):
-        message = (
-            "`type` is missing from `provider`"
-            if name is None
-            else "`type` must be text"
-        )
-        return None, (document.problem(loc, message, f"known: {listed(providers)}"),)
-    if name not in providers:
-        hint = meant(name, providers)
-        hint = (
-            hint if hint.startswith("known") else f"{hint} Known: {listed(providers)}"
-        )
-        return None, (document.problem(loc, f"there is no provider `{name}`", hint),)
-    kind = providers[name]
-    _, problems = attempt(document, kind.Settings, _settings(section), ("provider",))
-    return kind, problems
+    match section.get("type"):
+        case str(name) if name in providers:
+            kind = providers[name]
+            own = _settings(section)
+            return kind, attempt(document, kind.Settings, own, ("provider",))[1]
+        case str(name):
+            message, hint = f"there is no provider `{name}`", one_of(name, providers)
+        case other:
+            message = f"`type` must name a provider, not {kind_of(other)}"
+            hint = f"known: {listed(providers)}"
+    return None, (document.problem(loc, message, hint),)
 
 
 def _settings(section: Mapping[str, Any]) -> dict[str, Any]:
@@ -223,14 +208,8 @@ def _explained(
 ) -> tuple[Problem, ...]:
     """Return the problems with better hints for keys that only stand elsewhere."""
     moved = {} if kind is None else dict.fromkeys(keys_of(kind.Settings), "provider")
-    empty = next(
-        (
-            key
-            for key in ("resources", "topology")
-            if document.value.get(key, 0) is None
-        ),
-        "",
-    )
+    nothing = [key for key in ("resources", "topology") if key in document.value]
+    empty = next((key for key in nothing if document.value[key] is None), "")
     hints = {
         f"unknown key `{key}`": f"indent it: it belongs under `{place}`"
         for key, value in document.value.items()
@@ -244,88 +223,3 @@ def _explained(
         )
         for one in problems
     )
-
-
-def _crossed(
-    document: Document, file: ExperimentFile, base: Path
-) -> tuple[Problem, ...]:
-    """Return the problems between keys."""
-    found = []
-    if "fake_computes" in file.model_fields_set and file.virt != "fake":
-        message = f"`fake_computes` has no effect with `virt: {file.virt}`"
-        found.append(
-            document.problem(("fake_computes",), message, "write `virt: fake`")
-        )
-    if file.inventory and _found(file.inventory, base) is None:
-        message = f"there is no inventory `{file.inventory}`"
-        hint = f"looked for in `{base}` and in the current folder"
-        found.append(document.problem(("inventory",), message, hint))
-    chosen = _release(file)
-    if file.kolla_ansible and chosen is None:
-        message = f"`{file.kolla_ansible}` names no release that enos can deploy"
-        hint = f"write `release:` with one of {listed(RELEASES)}"
-        found.append(document.problem((_requirement(document),), message, hint))
-    elif chosen and "release" in file.model_fields_set and chosen != file.release:
-        message = f"`{file.kolla_ansible}` deploys {chosen}, not {file.release}"
-        found.append(
-            document.problem((_requirement(document),), message, "keep one of the two")
-        )
-    return tuple(found)
-
-
-def _release(file: ExperimentFile) -> str | None:
-    """Return the release that the requirement of kolla-ansible means."""
-    requirement = file.kolla_ansible
-    if match := REQUIREMENT.search(requirement):
-        return SERIES.get(match["major"])
-    if match := BRANCH.search(requirement):
-        return match["release"] if match["release"] in RELEASES else None
-    given = "release" in file.model_fields_set
-    return file.release if given or requirement in ("", "kolla-ansible") else None
-
-
-def _requirement(document: Document) -> str:
-    return next(
-        key for key in ("kolla-ansible", "kolla_ansible") if key in document.value
-    )
-
-
-def _found(inventory: str, base: Path) -> Path | None:
-    places = (base / Path(inventory).expanduser(), Path.cwd() / inventory)
-    return next((place for place in places if inventory and place.is_file()), None)
-
-
-def _warnings(
-    document: Document, file: ExperimentFile, demand: Demand
-) -> tuple[str, ...]:
-    found = [
-        *_deprecated(document, file, ()),
-        *_deprecated(document, file.registry, ("registry",)),
-    ]
-    if file.resources and file.topology:
-        said = "`resources` is not used: `topology` takes its place"
-        found.append(document.problem(("resources",), said, key=True))
-    if file.kolla_ansible:
-        said = "`kolla-ansible` only chooses the release: its version is pinned by enos"
-        found.append(document.problem((_requirement(document),), said, key=True))
-    if file.enable_monitoring:
-        said = "`enable_monitoring` has no effect: nothing is collected yet"
-        found.append(document.problem(("enable_monitoring",), said, key=True))
-    if "control" not in roles(demand) and not file.inventory:
-        said = "no machine has the role `control`: OpenStack cannot be deployed"
-        found.append(document.problem((), said))
-    return tuple(
-        f"{document.path}:{one.position.line}:{one.position.column}: {one.message}"
-        for one in sorted(found, key=lambda one: one.position)
-    )
-
-
-def _deprecated(document: Document, section: BaseModel, loc: Loc) -> list[Problem]:
-    fields = type(section).model_fields
-    return [
-        document.problem(
-            (*loc, name), f"`{name}` has no effect: {fields[name].deprecated}", key=True
-        )
-        for name in section.model_fields_set
-        if fields[name].deprecated
-    ]

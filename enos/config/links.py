@@ -7,7 +7,7 @@ from enos.config.constraints import ConstraintSpec, NetworkConstraints, expand, 
 from enos.config.sections import Constraint, Constraints
 from enos.config.source import Document, attempt
 from enos.config.yamltree import Loc, Problem
-from enos.errors import listed, meant
+from enos.errors import one_of
 
 KEYS = ("network_constraints", "network constraints")
 
@@ -55,13 +55,8 @@ def _unknown(name: str, known: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
         return ((str(bad), ""),)
     missing = [one for one in names if known and one not in known]
     return tuple(
-        (f"no group or role is called `{one}`", _hint(one, known)) for one in missing
+        (f"no group or role is called `{one}`", one_of(one, known)) for one in missing
     )
-
-
-def _hint(name: str, known: tuple[str, ...]) -> str:
-    close = meant(name, known)
-    return f"{close} Known: {listed(known)}" if close.startswith("did") else close
 
 
 def _values(section: Constraints) -> NetworkConstraints:

@@ -10,7 +10,7 @@ from pydantic import AliasChoices, BaseModel
 from pydantic.fields import FieldInfo
 
 from enos.config.yamltree import Loc
-from enos.errors import listed, meant
+from enos.errors import meant, one_of
 
 SECRET = re.compile("pass|secret|token|credential", re.IGNORECASE)
 KINDS = {
@@ -77,10 +77,8 @@ def worded(
 
 def _no_choice(error: Mapping[str, Any], name: str) -> Wording:
     choices = re.findall(r"'([^']*)'", error["ctx"]["expected"])
-    hint = meant(str(error["input"]), choices)
-    if hint.startswith("did"):
-        hint += f" One of {listed(choices)}"
-    return Wording(message=f"{name} cannot be {kind_of(error['input'])}", hint=hint)
+    message = f"{name} cannot be {kind_of(error['input'])}"
+    return Wording(message=message, hint=one_of(str(error["input"]), choices))
 
 
 def _bad_example(
