@@ -8,6 +8,7 @@ import pytest
 
 from enos import plugins
 from enos.config.experiment import load_experiment
+from enos.config.yamltree import tree
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```yaml\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -21,7 +22,11 @@ def blocks() -> Iterator[tuple[str, str]]:
             yield f"{page.relative_to(ROOT)}:{line}", match["text"]
 
 
-EXAMPLES = dict(blocks())
+def is_workload(text: str) -> bool:
+    return set(tree(text, {}).value) <= {"rally", "shaker"}
+
+
+EXAMPLES = {place: text for place, text in blocks() if not is_workload(text)}
 
 
 @pytest.mark.parametrize("place", EXAMPLES)
