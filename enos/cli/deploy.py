@@ -19,9 +19,10 @@ def command(options: Options, file: Path) -> None:
 
     What is there already is left alone: an interrupted deployment goes on.
     """
+    from enos import content
     from enos.phases import init, install, up
 
-    with begun(options, file) as session:
+    with begun(options, content.find("topologies", file)) as session:
         if options.dry_run:
             options.console.result("\n".join(up.plan(session)))
             return

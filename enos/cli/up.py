@@ -16,9 +16,10 @@ from enos.cli.options import Options, common
 @common
 def command(options: Options, file: Path) -> None:
     """Get the machines of an experiment, with all they need before OpenStack."""
+    from enos import content
     from enos.phases import up
 
-    with begun(options, file) as session:
+    with begun(options, content.find("topologies", file)) as session:
         if options.dry_run:
             options.console.result("\n".join(up.plan(session)))
             return

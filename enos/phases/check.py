@@ -1,0 +1,85 @@
+"""`enos check`: everything an experiment file comes to, before anything is touched.
+
+Only the Python environment of kolla-ansible is made in the cache when it is missing,
+since the inventory is derived from the one kolla-ansible brings.
+"""
+
+from itertools import islice
+from pathlib import Path
+
+from enos import netem, plugins
+from enos.config.experiment import Experiment, load_experiment
+from enos.demand import host_names
+from enos.kolla import deployment as kolla
+from enos.kolla import releases
+from enos.kolla.nodes import Node
+from enos.kolla.plan import Deployment, Place, Wish, plan_deployment
+from enos.phases.install import as_text
+from enos.phases.planned import planned_testbed
+from enos.testbed import Testbed
+from enos.toolenvs import ToolEnvironments
+
+MOST = 1000  # rules printed: a thousand machines have a million
+CAPABLE = Node(limits=True, modules=True, sysctl=True, openvswitch=True, kvm=False)
+"""What is assumed of machines nobody has seen yet."""
+
+
+def run(file: Path, tools: ToolEnvironments) -> str:
+    """Return what would be got, deployed and shaped, as text.
+
+    Raises ConfigError or EmulationError for whatever is wrong with the file.
+    """
+    experiment = load_experiment(file, providers=plugins.providers())
+    testbed = planned_testbed(experiment.provider, experiment.demand)
+    parts = (
+        machines(experiment),
+        as_text(deployment(experiment, testbed, tools)),
+        network(experiment, testbed),
+    )
+    return "\n".join(parts)
+
+
+def machines(experiment: Experiment) -> str:
+    """Return a line for each machine: name, group, roles, kind."""
+    rows = [
+        f"{name:<20} {machine.group:<12} {','.join(machine.roles):<24} "
+        f"{machine.flavour}".rstrip()
+        for name, machine in host_names(experiment.demand)
+    ]
+    head = f"# {experiment.demand.number} machines of `{experiment.provider}`"
+    return "\n".join((head, *rows, ""))
+
+
+def network(experiment: Experiment, testbed: Testbed) -> str:
+    """Return a line for each pair of hosts that would be shaped."""
+    plan = netem.plan_emulation(experiment.constraints, testbed)
+    pairs = {
+        (rule.host, rule.target, rule.network): str(rule.shaping)
+        for rule in islice(plan.rules(), MOST)
+    }
+    rows = [
+        f"{host:<16} -> {target:<16} {name:<10} {shaping}"
+        for (host, target, name), shaping in pairs.items()
+    ]
+    more = f", the first {MOST} rules" if len(pairs) >= MOST else ""
+    return "\n".join((f"# from, to, network, shaping{more}", *rows))
+
+
+def deployment(
+    experiment: Experiment, testbed: Testbed, tools: ToolEnvironments
+) -> Deployment:
+    """Return the deployment on machines that can do everything."""
+    release = releases.release(experiment.release)
+    return plan_deployment(
+        Wish(
+            session="enos-check",
+            release=release,
+            virt=experiment.virt,
+            fake_computes=experiment.fake_computes,
+            kolla=experiment.kolla,
+        ),
+        testbed=testbed,
+        nodes={host.name: CAPABLE for host in testbed.hosts},
+        installed=kolla.read_installed(tools.ensure(release.lock)),
+        place=Place(root=Path("enos-check"), sockets=Path("enos-check")),
+    )

@@ -1,0 +1,31 @@
+"""`enos up`: images for the machines where the provider takes them, then machines."""
+
+from pathlib import Path
+
+from enos.phases import images
+from enos.phases.planned import planned_testbed
+from enos.phases.session import Session, phase
+from enos.state import directory as directories
+
+
+def plan(session: Session) -> tuple[str, ...]:
+    """Return what would be acquired, a line each."""
+    return session.provider.plan(session.experiment.demand)
+
+
+def run(session: Session) -> None:
+    """Acquire the testbed; what is there already is kept."""
+    with phase(session, "up") as running:
+        inner, experiment = running.session, session.experiment
+        images.share(inner, planned_testbed(experiment.provider, experiment.demand))
+        testbed = inner.provider.acquire(experiment.demand)
+        inner.save(testbed=testbed)
+        for name, value in testbed.facts.items():
+            session.directory.journal.append("fact", f"{name}: {value}", phase="up")
+    state = session.directory.load()
+    session.directory.save(state.without_phases("destroy"))
+
+
+def make_current(session: Session, where: Path) -> None:
+    """Point the link `current` at the experiment, now that it has machines."""
+    directories.make_current(session.directory, where)
