@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from enos import plugins
+from enos.bench.workload import WorkloadFile
 from enos.config.experiment import load_experiment
-from enos.config.yamltree import tree
+from enos.config.source import read, validate
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```yaml\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -22,17 +23,20 @@ def blocks() -> Iterator[tuple[str, str]]:
             yield f"{page.relative_to(ROOT)}:{line}", match["text"]
 
 
-def is_workload(text: str) -> bool:
-    return set(tree(text, {}).value) <= {"rally", "shaker"}
-
-
-EXAMPLES = {place: text for place, text in blocks() if not is_workload(text)}
+EXAMPLES = dict(blocks())
 
 
 @pytest.mark.parametrize("place", EXAMPLES)
-def test_an_example_is_a_valid_experiment(place: str, tmp_path: Path) -> None:
+def test_an_example_is_a_valid_experiment_or_workload(
+    place: str, tmp_path: Path
+) -> None:
     file = tmp_path / "example.yml"
     file.write_text(EXAMPLES[place], encoding="utf-8")
+    document = read(file, environ={})
+    if set(document.value) <= set(WorkloadFile.model_fields):
+        workload = validate(document, WorkloadFile)
+        assert workload.rally.scenarios or workload.shaker.enabled
+        return
     found = load_experiment(file, providers=plugins.providers(), environ={})
     assert found.demand.number > 0
     assert found.warnings == ()
