@@ -47,6 +47,14 @@ def switch(name: str, values: Mapping[str, Any]) -> bool | None:
         return None
 
 
+def word(name: str, values: Mapping[str, Any]) -> str | None:
+    """Return a variable's value as a word; None when only Ansible can tell."""
+    try:
+        return str(_value(name, values, DEPTH)).lower()
+    except (Unknown, jinja2.TemplateError):
+        return None
+
+
 def _value(name: str, values: Mapping[str, Any], depth: int) -> object:
     if name not in values or not depth:
         raise Unknown(name)
