@@ -134,23 +134,23 @@ def _make(
         for argv in layout.create_node(
             site.session, node, wires, image=site.image, flags=site.flags
         ):
-            site.shell.run(argv)
+            _docker(site.shell, node, argv)
     put_files(site.shell, node.container, files)
     if status == "paused":
-        site.shell.run(["docker", "unpause", node.container])
+        _docker(site.shell, node, ("docker", "unpause", node.container))
     elif status != "running":
-        _start(site.shell, node)
+        _docker(site.shell, node, ("docker", "start", node.container))
     else:
         script = f"cat {FILES}/hosts > /etc/hosts"
         site.shell.run(["docker", "exec", node.container, "sh", "-c", script])
 
 
-def _start(shell: Shell, node: Node) -> None:
-    started = shell.run(["docker", "start", node.container], check=False)
-    if not started.ok:
-        message = f"{node.name}: Docker cannot start its container"
+def _docker(shell: Shell, node: Node, argv: tuple[str, ...]) -> None:
+    done = shell.run(argv, check=False)
+    if not done.ok:
+        message = f"{node.name}: `docker {argv[1]}` failed for its container"
         hint = "`enos destroy --hard` removes the nodes, then start again"
-        raise ProviderError(message, hint=hint, details=started.stderr.strip())
+        raise ProviderError(message, hint=hint, details=done.stderr.strip())
 
 
 def _forget(shell: Shell, node: Node) -> None:
