@@ -1,0 +1,3 @@
+#!/bin/sh
+# Nothing is started while packages are installed.
+exit 101

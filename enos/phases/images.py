@@ -1,0 +1,225 @@
+"""Container images of an experiment: which, whence, and where the machines find them.
+
+- A provider whose machines come with images (`SharesImages`) gets them before the
+  machines are acquired (`share`).
+- A registry of the experiment's own (`registry: internal`) gets them once its machine
+  is up (`provide`).
+- Any other machine pulls them itself, from the registry of the file or from quay.io.
+"""
+
+import json
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from enos.config.experiment import Experiment
+from enos.errors import ConfigError
+from enos.images import diff, internal, locks, push, ready, registry
+from enos.images.daemon import Daemon
+from enos.images.needed import needed
+from enos.images.ready import ImageSet, Workplace
+from enos.kolla import deployment as kolla
+from enos.kolla import releases
+from enos.kolla.nodes import Node
+from enos.kolla.plan import Place, Wish, plan_deployment
+from enos.kolla.switches import word
+from enos.phases.planned import planned_testbed
+from enos.phases.session import Session
+from enos.provider import SharesImages
+from enos.state.directory import write_atomically
+from enos.testbed import Host, Testbed
+
+ABLE = Node(limits=True, modules=True, sysctl=True, openvswitch=True, kvm=True)
+"""Machines that are not there yet: none of this decides about images."""
+POOL = ("198.18.255.1", "198.18.255.254")
+"""Stands for the addresses a provider leaves free on its API network."""
+
+
+def wanted(session: Session) -> tuple[str, ...]:
+    """Return the names of the images the experiment's services run."""
+    experiment = session.experiment
+    release = releases.release(experiment.release)
+    installed = kolla.read_installed(session.tools.ensure(release.lock))
+    testbed = _planned(experiment)
+    planned = plan_deployment(
+        Wish(
+            session=session.directory.load().session,
+            release=release,
+            virt=experiment.virt,
+            fake_computes=experiment.fake_computes,
+            kolla=experiment.kolla,
+        ),
+        testbed=testbed,
+        nodes={host.name: ABLE for host in testbed.hosts},
+        installed=installed,
+        place=Place(root=session.directory.kolla, sockets=session.directory.sockets),
+    )
+    values = {**installed.defaults, **planned.variables}
+    return needed(lambda name: word(name, values))
+
+
+def _planned(experiment: Experiment) -> Testbed:
+    testbed = planned_testbed(experiment.provider, experiment.demand)
+    networks = (
+        replace(network, pool=POOL) if network.name == "api" else network
+        for network in testbed.networks
+    )
+    return replace(testbed, networks=tuple(networks))
+
+
+def chosen(session: Session, names: tuple[str, ...] = ()) -> ImageSet:
+    """Return the set of images the experiment uses, as far as it is decided."""
+    kept = _kept(session.directory.path / "images.json")
+    if kept is not None:
+        return kept
+    experiment = session.experiment
+    lock = locks.load(experiment.release)
+    shared = isinstance(session.provider, SharesImages)
+    own = experiment.registry.type != "none" or shared
+    if experiment.images == "pull" or (experiment.images == "auto" and not own):
+        images = ready.kolla_set(lock, names)
+    else:
+        images = ready.built_set(lock, names, platform.machine())
+    if experiment.registry.type == "external":
+        where = f"{experiment.registry.ip}:{experiment.registry.port}"
+        images = replace(images, registry=where)
+    return images
+
+
+def variables(session: Session) -> dict[str, Any]:
+    """Return the variables that make kolla-ansible use the experiment's images."""
+    values: dict[str, Any] = dict(chosen(session).settings)
+    if session.experiment.registry.type == "internal":
+        values["docker_registry_insecure"] = "yes"
+    return values
+
+
+def share(session: Session, _testbed: Testbed | None = None) -> None:
+    """Have the images in every machine acquired afterwards, where the provider can."""
+    provider, experiment = session.provider, session.experiment
+    if experiment.registry.type != "none" or not isinstance(provider, SharesImages):
+        return
+    names = wanted(session)
+    lock = locks.load(experiment.release)
+    with provider.image_daemon() as host:
+        place = workplace(session, host)
+        done = ready.ensure_images(place, lock, names, source=experiment.images)
+    # In the machines' own Docker no registry is asked.
+    _keep(session, done.images, done.digests)
+
+
+def provide(session: Session) -> None:
+    """Have the images in the experiment's own registry, if it has one."""
+    experiment = session.experiment
+    if experiment.registry.type != "internal":
+        return
+    host = _registry_host(session)
+    port = experiment.registry.port
+    shell, sockets = session.shell, session.directory.sockets
+    there = internal.ensure_registry(
+        shell, host, session.progress, port=port, sockets=sockets
+    )
+    place, lock = workplace(session), locks.load(experiment.release)
+    done = ready.ensure_images(place, lock, wanted(session), source=experiment.images)
+    send(place, done.images, there)
+    _keep(session, replace(done.images, registry=there.host), done.digests)
+
+
+def send(place: Workplace, images: ImageSet, there: registry.Registry) -> None:
+    """Push a set of images from a daemon to a registry; what is there is kept."""
+    repositories = {
+        images.reference(name): f"{images.namespace}/{name}:{images.tag}"
+        for name in images.names
+    }
+    missing = {
+        reference: target
+        for reference, target in repositories.items()
+        if images.tag not in registry.tags(there, target.rpartition(":")[0])
+    }
+    if missing:
+        push.push(
+            place.daemon, there, missing, scratch=place.cache, progress=place.progress
+        )
+
+
+def compare(place: Workplace, left: str, right: str) -> tuple[diff.Difference, ...]:
+    """Return the packages two sets (`namespace:tag`) have at different versions."""
+    sides = [diff.image_set(place.daemon, pattern) for pattern in (left, right)]
+    common = sides[0].keys() & sides[1].keys()
+    a, b = (
+        diff.inventory(
+            place.daemon, {name: side[name] for name in sorted(common)}, place.progress
+        )
+        for side in sides
+    )
+    return diff.differences(a, b)
+
+
+def synchronise(
+    source: registry.Registry,
+    target: registry.Registry,
+    prefix: str,
+    place: Workplace,
+    *,
+    dry_run: bool = False,
+) -> registry.SyncPlan:
+    """Make a registry hold below a prefix what another one holds; return the plan."""
+    plan = registry.plan_sync(
+        registry.holdings(source, prefix), registry.holdings(target, prefix)
+    )
+    if not dry_run:
+        registry.sync(source, target, plan, place.progress)
+    return plan
+
+
+def workplace(session: Session, host: str = "") -> Workplace:
+    """Return what having images takes, on a daemon or the user's own."""
+    return Workplace(
+        daemon=Daemon(shell=session.shell, host=host),
+        tools=session.tools,
+        cache=session.cache,
+        progress=session.progress,
+    )
+
+
+@contextmanager
+def daemon_of(session: Session) -> Iterator[Workplace]:
+    """Open the Docker that holds the experiment's images."""
+    provider = session.provider
+    if isinstance(provider, SharesImages) and (
+        session.experiment.registry.type == "none"
+    ):
+        with provider.image_daemon() as host:
+            yield workplace(session, host)
+    else:
+        yield workplace(session)
+
+
+def _registry_host(session: Session) -> Host:
+    hosts = session.testbed.hosts
+    found = [host for host in hosts if "registry" in host.roles] or [
+        host for host in hosts if "control" in host.roles
+    ]
+    if not found:
+        raise ConfigError(
+            "no machine can hold the registry",
+            hint="give one the role `registry` or `control`",
+        )
+    return found[0]
+
+
+def _keep(session: Session, images: ImageSet, digests: Mapping[str, str]) -> None:
+    told = {**asdict(images), "digests": dict(digests)}
+    path = session.directory.path / "images.json"
+    write_atomically(path, json.dumps(told, indent=2) + "\n")
+
+
+def _kept(path: Path) -> ImageSet | None:
+    if not path.exists():
+        return None
+    told = json.loads(path.read_text(encoding="utf-8"))
+    told.pop("digests")
+    return ImageSet(**{**told, "names": tuple(told["names"])})
