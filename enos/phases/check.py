@@ -10,11 +10,10 @@ from pathlib import Path
 from enos import netem, plugins
 from enos.config.experiment import Experiment, load_experiment
 from enos.demand import host_names
-from enos.kolla import deployment as kolla
 from enos.kolla import releases
 from enos.kolla.nodes import Node
 from enos.kolla.plan import Deployment, Place, Wish, plan_deployment
-from enos.phases.install import as_text
+from enos.phases.install import as_text, brought
 from enos.phases.planned import planned_testbed
 from enos.testbed import Testbed
 from enos.toolenvs import ToolEnvironments
@@ -80,6 +79,6 @@ def deployment(
         ),
         testbed=testbed,
         nodes={host.name: CAPABLE for host in testbed.hosts},
-        installed=kolla.read_installed(tools.ensure(release.lock)),
+        installed=brought(experiment, tools),
         place=Place(root=Path("enos-check"), sockets=Path("enos-check")),
     )

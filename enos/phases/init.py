@@ -39,7 +39,11 @@ def guest(session: Session) -> GuestImage:
     if wanted is None:
         return guest_image(session.cache, session.shell, session.progress)
     return downloaded_image(
-        wanted.url, wanted.checksum, session.cache, session.progress
+        wanted.url,
+        wanted.checksum,
+        session.cache,
+        session.progress,
+        user=wanted.user,
     )
 
 
