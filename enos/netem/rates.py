@@ -13,7 +13,8 @@ from enos.remote import run_on
 from enos.testbed import Host, Testbed
 
 PORT = 15201
-SECONDS = 3
+SHORTEST, LONGEST = 3, 10  # seconds of a measurement
+ENOUGH_BITS = 1e7  # that one lasts, so that a single aggregate does not weigh
 STREAM_BYTES = 1 << 20  # in flight that one TCP connection surely manages
 MOST_STREAMS = 16
 UDP_BYTES = 1400
@@ -96,7 +97,16 @@ def client(pair: Pair) -> tuple[str, ...]:
     as many TCP connections as fill the pipe, past their slow start.
     """
     rate = pair.there.rate
-    words = ("iperf3", "-J", "-c", pair.address, "-p", str(PORT), "-t", str(SECONDS))
+    words = (
+        "iperf3",
+        "-J",
+        "-c",
+        pair.address,
+        "-p",
+        str(PORT),
+        "-t",
+        str(_seconds(pair)),
+    )
     lossy = pair.there.loss.value or pair.back.loss.value
     if rate and lossy:
         bits = str(round(1.1 * rate.bits))
@@ -141,6 +151,11 @@ def _no_iperf(host: str, done: Completed) -> CapabilityError:
         hint="install iperf3 on the hosts, or measure without rates",
         details=done.stderr,
     )
+
+
+def _seconds(pair: Pair) -> int:
+    wanted = math.ceil(ENOUGH_BITS / pair.there.rate.bits) if pair.there.rate else 0
+    return min(LONGEST, max(SHORTEST, wanted))
 
 
 def _round_trip(pair: Pair) -> float:
