@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from enos.demand import Demand, MachineDemand
 from enos.errors import ProviderError
 
-POOL = IPv4Network("172.28.0.0/14")
+POOL = IPv4Network("172.28.0.0/19")
 WIRES = layout.wires(
     "enos-1", {n: IPv4Network(f"10.9.{i}.0/24") for i, n in enumerate(layout.NETWORKS)}
 )
@@ -25,7 +25,7 @@ def subnets() -> st.SearchStrategy[IPv4Network]:
     return st.builds(
         lambda address, prefix: IPv4Network((address, prefix), strict=False),
         st.integers(int(POOL[0]), int(POOL[-1])),
-        st.integers(14, 32),
+        st.integers(17, 32),
     )
 
 
