@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from shutil import rmtree
 from typing import TypeVar
 
@@ -81,6 +81,21 @@ def run_on(
     """Run a command on a host as root; raises as `Shell.run` does."""
     argv = ssh_argv(host, command, sockets=sockets)
     return shell.run(argv, check=check, stdin=stdin, timeout=timeout)
+
+
+def copy_to(
+    shell: Shell,
+    host: Host,
+    source: Path,
+    target: PurePath,
+    *,
+    sockets: Path | None = None,
+) -> None:
+    """Copy a file to a host as its SSH user, by scp(1); raises as `Shell.run` does."""
+    _, port, *options = ssh_options(host, sockets=sockets)
+    address = f"[{host.address}]" if ":" in host.address else host.address
+    where = f"{host.user}@{address}:{target}"
+    shell.run(("scp", "-q", "-P", port, *options, source, where))
 
 
 def close_connections(shell: Shell, sockets: Path) -> None:

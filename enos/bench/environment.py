@@ -1,0 +1,192 @@
+"""Rally's Python environment, packed here and unpacked on the bench host.
+
+The bench host needs a Python 3.10 or later and nothing else: no internet, no pip, no
+compiler. The packages are resolved by the lock `enos/locks/rally.txt`, chosen for the
+bench host's Python and processor, and kept as one archive in the cache.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from enos.errors import CapabilityError, ProcessError
+from enos.process import Shell
+from enos.progress import Progress
+from enos.remote import copy_to, run_on
+from enos.testbed import Host
+from enos.toolenvs import LOCKS, find_uv
+
+PLACE = PurePosixPath("/var/lib/enos")
+"""Folder on the bench host for all that enos's benchmarks need."""
+
+LOCK = LOCKS / "rally.txt"
+OLDEST = (3, 10)
+_ASK = "import platform, sys; print(*sys.version_info[:2], platform.machine())"
+_PLATFORMS = {
+    "x86_64": "x86_64-unknown-linux-gnu",
+    "aarch64": "aarch64-unknown-linux-gnu",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interpreter:
+    """The Python of a bench host."""
+
+    version: tuple[int, int]
+    machine: str
+
+    @property
+    def dotted(self) -> str:
+        """Return its version as `3.13`."""
+        return ".".join(map(str, self.version))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packages:
+    """An archive of `site-packages` for an interpreter.
+
+    Attributes:
+        key: hash of the lock, the Python and the processor.
+
+    """
+
+    archive: Path
+    key: str
+    interpreter: Interpreter
+
+    @property
+    def place(self) -> PurePosixPath:
+        """Return where the environment is on the bench host."""
+        return PLACE / f"rally-{self.key}"
+
+    @property
+    def python(self) -> PurePosixPath:
+        """Return the environment's Python on the bench host."""
+        return self.place / "bin" / "python"
+
+
+def interpreter(
+    shell: Shell, host: Host, *, sockets: Path | None = None
+) -> Interpreter:
+    """Return which Python a host has; raises CapabilityError when none that suits."""
+    done = run_on(
+        shell, host, ("python3", "-c", _ASK), check=False, timeout=60, sockets=sockets
+    )
+    found = re.fullmatch(r"(\d+) (\d+) (\S+)", done.stdout.strip())
+    if not done.ok or found is None:
+        raise CapabilityError(
+            f"`{host.name}` runs no Python 3, which Rally needs",
+            hint="install python3 there, or give the role `bench` to another host",
+            details=done.stderr,
+        )
+    version, machine = (int(found[1]), int(found[2])), found[3]
+    if version < OLDEST or machine not in _PLATFORMS:
+        have = f"Python {version[0]}.{version[1]} on {machine}"
+        need = ".".join(map(str, OLDEST))
+        raise CapabilityError(
+            f"`{host.name}` has {have}, Rally needs {need} or later on "
+            f"{' or '.join(_PLATFORMS)}",
+            hint="give the role `bench` to another host",
+        )
+    return Interpreter(version=version, machine=machine)
+
+
+def packages(
+    wanted: Interpreter, cache: Path, shell: Shell, progress: Progress
+) -> Packages:
+    """Return the archive for an interpreter, made when it is not in the cache.
+
+    Needs no bench host, so that it may be called while one is being deployed. Raises
+    ProcessError when the packages cannot be had.
+    """
+    text = f"{wanted.dotted} {wanted.machine}\n{LOCK.read_text(encoding='utf-8')}"
+    key = hashlib.sha256(text.encode()).hexdigest()[:12]
+    archive = cache / "tools" / f"rally-{key}.tar.gz"
+    if not archive.exists():
+        with _locked(archive.with_suffix(".lock")):
+            if not archive.exists():
+                with progress.step(f"Rally for Python {wanted.dotted}") as step:
+                    step.awaiting("packages")
+                    _make(archive, wanted, shell)
+    return Packages(archive=archive, key=key, interpreter=wanted)
+
+
+def install(
+    made: Packages,
+    shell: Shell,
+    host: Host,
+    progress: Progress,
+    *,
+    sockets: Path | None = None,
+) -> None:
+    """Put the environment on a bench host when it is not there, or only half.
+
+    Raises ProcessError when the host cannot take it.
+    """
+    complete = made.place / ".complete"
+    if run_on(
+        shell, host, ("test", "-e", str(complete)), check=False, sockets=sockets
+    ).ok:
+        return
+    with progress.step("Rally on the bench host", host=host.name) as step:
+        step.awaiting("the copy of its packages")
+        carried = PurePosixPath(f"/tmp/enos-rally-{made.key}.tar.gz")  # noqa: S108 - the one place every account may write
+        copy_to(shell, host, made.archive, carried, sockets=sockets)
+        step.awaiting("the packages to be unpacked")
+        site = made.place / "lib" / f"python{made.interpreter.dotted}" / "site-packages"
+        for command in (
+            ("rm", "-rf", str(made.place)),
+            ("mkdir", "-p", "-m", "700", str(PLACE)),
+            ("python3", "-m", "venv", "--without-pip", str(made.place)),
+            ("tar", "--no-same-owner", "-C", str(site), "-xzf", str(carried)),
+            ("rm", "-f", str(carried)),
+            ("touch", str(complete)),
+        ):
+            run_on(shell, host, command, sockets=sockets)
+
+
+def _make(archive: Path, wanted: Interpreter, shell: Shell) -> None:
+    with tempfile.TemporaryDirectory(dir=archive.parent) as scratch:
+        site = Path(scratch) / "site-packages"
+        install = (
+            *(find_uv(), "pip", "install", "--quiet", "--no-deps"),
+            *("--only-binary", ":all:", "--target", site),
+            *("--python-version", wanted.dotted),
+            *("--python-platform", _PLATFORMS[wanted.machine]),
+            *("-r", LOCK),
+        )
+        try:
+            shell.run(install)
+        except ProcessError as error:
+            raise ProcessError(
+                f"Rally's packages cannot be had: {error.message}",
+                argv=error.argv,
+                returncode=error.returncode,
+                hint="check the network and pip's configuration of this machine",
+                details=error.details,
+            ) from error
+        shutil.rmtree(site / "bin", ignore_errors=True)
+        part = Path(scratch) / archive.name
+        with part.open("wb") as target:
+            with tarfile.open(fileobj=target, mode="w:gz", compresslevel=1) as tar:
+                for child in sorted(site.iterdir()):
+                    tar.add(child, arcname=child.name)
+            target.flush()
+            os.fsync(target.fileno())
+        part.replace(archive)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,312 @@
+"""Running a workload with Rally on the bench host and bringing the results home.
+
+    host = bench_host(testbed)
+    folder = run_folder(directory / "results", workload, now)  new, or one cut short
+    bench = Bench(host=host, cache=…, shell=…, progress=…)
+    results = run_workload(workload, bench, spec=env_spec(clouds_yaml), results=folder)
+    judge(results)                                             BenchmarkError
+
+A run's folder holds the workload file, ``rally.log``, a folder with Rally's HTML and
+JSON reports for each scenario, ``results.json`` (verdicts, written last) and
+``results.csv`` (a row for each measured value).
+"""
+
+import json
+import os
+import re
+import tarfile
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+import yaml
+
+from enos.bench import results as tidy
+from enos.bench.environment import PLACE, install, interpreter, packages
+from enos.bench.results import ScenarioResult, parsed
+from enos.bench.watch import Watch
+from enos.bench.workload import Run, Workload, plugin_files
+from enos.errors import BenchmarkError, CapabilityError, ConfigError
+from enos.process import Shell
+from enos.progress import Progress
+from enos.remote import run_on, ssh_argv
+from enos.testbed import Host, Testbed
+
+RUNNER = Path(__file__).with_name("runner.py")
+DONE = "results.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What a workload is run with.
+
+    Attributes:
+        cache: folder all experiments of this user share.
+        sockets: folder of shared SSH connections.
+
+    """
+
+    host: Host
+    cache: Path
+    shell: Shell
+    progress: Progress
+    sockets: Path | None = None
+
+    def on_host(
+        self, *command: str, stdin: str = "", check: bool = True
+    ) -> tuple[bool, str]:
+        """Run a command on the bench host; whether it went well, and its output."""
+        done = run_on(
+            self.shell,
+            self.host,
+            command,
+            stdin=stdin,
+            check=check,
+            sockets=self.sockets,
+        )
+        return done.ok, done.stdout
+
+
+def bench_host(testbed: Testbed) -> Host:
+    """Return the host benchmarks run on: of role `bench`, else of role `control`.
+
+    Raises ConfigError when no host plays either.
+    """
+    hosts = testbed.with_role("bench") or testbed.with_role("control")
+    if not hosts:
+        raise ConfigError(
+            "no host of the experiment plays `bench` or `control`",
+            hint="add the role `bench` to the host the benchmarks are to run on",
+        )
+    return hosts[0]
+
+
+def env_spec(clouds_yaml: str, cloud: str = "") -> dict[str, Any]:
+    """Return Rally's environment specification for an entry of a `clouds.yaml`.
+
+    Args:
+        clouds_yaml: its text.
+        cloud: name of the entry, by default the first.
+
+    """
+    clouds = yaml.safe_load(clouds_yaml)["clouds"]
+    entry = clouds[cloud or next(iter(clouds))]
+    auth = entry["auth"]
+    names = (
+        *("username", "password", "project_name"),
+        *("user_domain_name", "project_domain_name"),
+    )
+    admin = {name: auth[name] for name in names if name in auth}
+    for name in ("user_domain_name", "project_domain_name"):
+        admin.setdefault(name, "Default")
+    spec: dict[str, Any] = {"auth_url": auth["auth_url"], "admin": admin}
+    if entry.get("region_name"):
+        spec["region_name"] = entry["region_name"]
+    if entry.get("interface"):
+        spec["endpoint_type"] = entry["interface"]
+    if entry.get("cacert") or entry.get("verify") is False:
+        # the authority's file is on this machine, the bench host does not have it
+        spec["https_insecure"] = True
+    return {"existing@openstack": spec}
+
+
+def run_folder(root: Path, workload: Workload, now: datetime) -> Path:
+    """Return the folder for a run: one of the same workload cut short, or a new one."""
+    wanted = _identity(workload)
+    for folder in sorted(root.glob(f"*-{workload.name}"), reverse=True):
+        mark = folder / "identity"
+        same = mark.exists() and mark.read_text(encoding="ascii") == wanted
+        if same and not (folder / DONE).exists():
+            return folder
+    return root / f"{now:%Y-%m-%dT%H-%M-%S}-{workload.name}"
+
+
+def run_workload(
+    workload: Workload, bench: Bench, *, spec: Mapping[str, Any], results: Path
+) -> tuple[ScenarioResult, ...]:
+    """Run what is not done yet and return the results of all; see `judge`.
+
+    Args:
+        workload: of `load_workload`.
+        bench: where and with what.
+        spec: of `env_spec`.
+        results: of `run_folder`; made when missing.
+
+    Raises:
+        CapabilityError: the workload has Shaker scenarios, or the bench host no Python.
+        ProcessError: the bench host cannot be reached or prepared.
+        BenchmarkError: Rally itself ended before all scenarios; results are kept.
+
+    """
+    _refuse_shaker(workload)
+    for warning in workload.warnings:
+        bench.progress.warn(warning)
+    _prepare(workload, results)
+    names = folders(workload.runs)
+    places = {key: results / name for key, name in names.items()}
+    ahead = tuple(
+        run for run in workload.runs if not (places[run.key] / "outcome.json").exists()
+    )
+    ended = _run(ahead, bench, spec, places) if ahead else True
+    found = tuple(_result(run, places[run.key]) for run in workload.runs)
+    if not ended:
+        raise BenchmarkError(
+            f"Rally ended on `{bench.host.name}` before all scenarios were run",
+            hint=f"see `{results / 'rally.log'}`; the same command goes on from here",
+        )
+    _write(results / "results.csv", tidy.as_csv(found))
+    _write(results / DONE, json.dumps(tidy.summary(found), indent=2) + "\n")
+    return found
+
+
+def judge(results: Iterable[ScenarioResult]) -> None:
+    """Raise BenchmarkError naming each scenario that failed or missed its SLA."""
+    listed = tuple(results)
+    failed = [result for result in listed if not result.ok]
+    if failed:
+        raise BenchmarkError(
+            f"{len(failed)} of {len(listed)} scenarios failed",
+            hint="Rally's reports, one for each scenario, say more",
+            details="\n".join(f"{one.name}: {one.verdict}" for one in failed),
+        )
+
+
+def folders(runs: Iterable[Run]) -> dict[str, str]:
+    """Return key → name of the folder with a run's reports: ``01-boot-and-delete``."""
+    return {
+        run.key: f"{number:02d}-{_slug(run.name)}" for number, run in enumerate(runs, 1)
+    }
+
+
+def remove_from(bench: Bench) -> None:
+    """Remove all that benchmarks put on the bench host."""
+    bench.on_host("rm", "-rf", str(PLACE))
+
+
+def _run(
+    ahead: tuple[Run, ...],
+    bench: Bench,
+    spec: Mapping[str, Any],
+    places: Mapping[str, Path],
+) -> bool:
+    """Run tasks on the bench host; tell whether Rally came to the end of them."""
+    results = next(iter(places.values())).parent
+    python = _python(bench)
+    folder = PLACE / "runs" / sha256(str(results.resolve()).encode()).hexdigest()[:12]
+    job = {
+        "env": spec,
+        "runs": [{"key": run.key, "task": run.task} for run in ahead],
+        "plugins": _plugins(ahead),
+    }
+    _put(bench, folder / "runner.py", RUNNER.read_text(encoding="utf-8"))
+    _put(bench, folder / "job.json", json.dumps(job))
+    command = (str(python), str(folder / "runner.py"), str(folder))
+    argv = ssh_argv(bench.host, command, sockets=bench.sockets)
+    names = {run.key: run.name for run in ahead}
+    with Watch(names, bench.host, bench.progress) as watch:
+        bench.shell.stream(
+            argv, log=results / "rally.log", on_line=watch.line, check=False
+        )
+    with bench.progress.step("Rally's reports", host=bench.host.name):
+        _fetch(bench, folder, places)
+    if watch.ended:
+        bench.on_host("rm", "-rf", str(folder))
+    return watch.ended
+
+
+def _python(bench: Bench) -> PurePosixPath:
+    """Return Rally's Python on the bench host, its environment put there first."""
+    shell, host, progress = bench.shell, bench.host, bench.progress
+    wanted = interpreter(shell, host, sockets=bench.sockets)
+    made = packages(wanted, bench.cache, shell, progress)
+    install(made, shell, host, progress, sockets=bench.sockets)
+    return made.python
+
+
+def _refuse_shaker(workload: Workload) -> None:
+    if workload.shaker:
+        raise CapabilityError(
+            f"Shaker scenarios are not supported yet: {', '.join(workload.shaker)}",
+            hint="set `enabled: false` under `shaker:` to run the others",
+        )
+    if not workload.runs:
+        raise ConfigError(f"`{workload.path}` has no enabled scenario to run")
+
+
+def _prepare(workload: Workload, results: Path) -> None:
+    results.mkdir(parents=True, exist_ok=True)
+    _write(results / "run.yml", workload.path.read_text(encoding="utf-8"))
+    tasks = results / "tasks"
+    tasks.mkdir(exist_ok=True)
+    places = folders(workload.runs)
+    for run in workload.runs:
+        _write(tasks / f"{places[run.key]}.yml", run.task)
+    _write(results / "identity", _identity(workload))
+
+
+def _identity(workload: Workload) -> str:
+    keys = "\n".join(run.key for run in workload.runs)
+    return sha256(keys.encode()).hexdigest()
+
+
+def _plugins(runs: tuple[Run, ...]) -> dict[str, str]:
+    return {
+        file.name: file.read_text(encoding="utf-8")
+        for run in runs
+        for file in plugin_files(run.plugins)
+    }
+
+
+def _put(bench: Bench, path: PurePosixPath, text: str) -> None:
+    """Write a file on the bench host, readable by root only."""
+    bench.on_host("install", "-D", "-m", "600", "/dev/stdin", str(path), stdin=text)
+
+
+def _fetch(bench: Bench, folder: PurePosixPath, places: Mapping[str, Path]) -> None:
+    """Bring home the reports of the runs that are done; `places` by key."""
+    command = ("sh", "-c", 'cd "$1" && mkdir -p runs && tar -cf - runs', "sh")
+    argv = ssh_argv(bench.host, (*command, str(folder)), sockets=bench.sockets)
+    home = next(iter(places.values())).parent
+    with tempfile.TemporaryDirectory(dir=home) as scratch:
+
+        def unpack(stream: IO[bytes]) -> None:
+            with tarfile.open(fileobj=stream, mode="r|") as tar:
+                tar.extractall(scratch, filter="data")
+
+        bench.shell.pipe(argv, unpack)
+        for key, target in places.items():
+            place = Path(scratch) / "runs" / key
+            if (place / "outcome.json").exists():
+                place.replace(target)
+
+
+def _result(run: Run, place: Path) -> ScenarioResult:
+    outcome = _json(place / "outcome.json") or {"error": "it was not run", "seconds": 0}
+    report = _json(place / "report.json") or {}
+    found = parsed(
+        report, name=run.name, key=run.key, args=run.args, seconds=outcome["seconds"]
+    )
+    return replace(found, error=str(outcome["error"]))
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "run"
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.part")
+    with part.open("w", encoding="utf-8") as target:
+        target.write(text)
+        target.flush()
+        os.fsync(target.fileno())
+    part.replace(path)

@@ -1,0 +1,73 @@
+"""Progress from the lines of the runner on the bench host and of Rally's log."""
+
+import json
+import re
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import Self
+
+from enos.progress import Progress, Step
+from enos.testbed import Host
+
+_ITERATION = re.compile(r"ITER: \d+ END: (OK|Error)")
+
+
+class Watch:
+    """Turns the runner's lines into steps, one for each scenario.
+
+    Attributes:
+        ended: True once the runner said that nothing is left to do.
+
+    """
+
+    def __init__(
+        self, names: Mapping[str, str], host: Host, progress: Progress
+    ) -> None:
+        self.ended = False
+        self._names = names
+        self._host = host
+        self._progress = progress
+        self._open = ExitStack()
+        self._step: Step | None = None
+        self._passed = self._failed = 0
+
+    def __enter__(self) -> Self:
+        self._begin("Rally")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def line(self, text: str) -> None:
+        """Take a line of the runner's output."""
+        if not text.startswith('{"event"'):
+            self._count(text)
+            return
+        event = json.loads(text)
+        match event["event"]:
+            case "started":
+                self._begin(self._names[event["key"]])
+            case "awaiting" if self._step:
+                self._step.awaiting(event["what"])
+            case "kept":
+                with self._progress.step(self._names[event["key"]]) as step:
+                    step.skipped("it was run before")
+            case "ended":
+                self.ended = True
+            case _:
+                pass  # `alive` and `finished` change nothing that is shown
+
+    def _begin(self, title: str) -> None:
+        self._open.close()
+        self._passed = self._failed = 0
+        step = self._progress.step(title, host=self._host.name)
+        self._step = self._open.enter_context(step)
+
+    def _count(self, text: str) -> None:
+        found = _ITERATION.search(text)
+        if found is None or self._step is None:
+            return
+        self._passed += found[1] == "OK"
+        self._failed += found[1] != "OK"
+        failed = f", {self._failed} failed" if self._failed else ""
+        self._step.awaiting(f"{self._passed} iterations passed{failed}")
