@@ -49,7 +49,9 @@ class ScenarioEntry(_Part):
         default={}, description="Arguments of this scenario only; lists make runs."
     )
     plugin: str | list[str] = Field(
-        default=[], description="Rally plugins it needs: files or folders of Python."
+        default=[],
+        description="Rally plugins it needs, files or folders of Python; the file "
+        "named like the task, with `.py`, is one by itself.",
     )
     osprofiler: bool = Field(default=False, description="Trace requests.")
 
@@ -236,7 +238,11 @@ def _of_entry(
 ) -> list[Run]:
     file = _found(path.parent, entry.file)
     wanted = entry.plugin if isinstance(entry.plugin, list) else [entry.plugin]
-    plugins = tuple(_plugin(path.parent, name) for name in wanted)
+    own = file.with_suffix(".py")
+    plugins = (
+        *((own,) if own.exists() else ()),
+        *(_plugin(path.parent, name) for name in wanted),
+    )
     asked = {**section, **entry.args}
     runs = []
     for args in combinations(asked):
