@@ -1,0 +1,64 @@
+"""The reference of the command line is click's help: `--update-golden` writes it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from enos.cli import COMMANDS, cli
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
+HEAD = """\
+# The command line
+
+What `enos COMMAND --help` prints, for every command. Results go to the standard output,
+everything else to the standard error; [exit codes](exit-codes.md) tell what kind of
+failure it was.
+"""
+
+
+def commands(
+    command: click.Command, context: click.Context
+) -> Iterator[tuple[str, str]]:
+    """Yield name and help of a command, then of those below it."""
+    yield context.command_path, command.get_help(context)
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
+            inner = click.Context(below, info_name=name, parent=context)
+            yield from commands(below, inner)
+
+
+def page() -> str:
+    top = click.Context(cli, info_name="enos", terminal_width=88)
+    parts = [HEAD]
+    for name, told in commands(cli, top):
+        parts.append(f"## {name}\n\n```text\n{told}\n```\n")
+    return "\n".join(parts)
+
+
+def test_the_reference_is_what_help_prints(request: pytest.FixtureRequest) -> None:
+    expected = page()
+    if request.config.getoption("--update-golden"):
+        PAGE.write_text(expected, encoding="utf-8")
+
+    assert PAGE.read_text(encoding="utf-8") == expected
+
+
+def test_the_reference_has_every_command() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+
+    assert [name for name in COMMANDS if f"\n## enos {name}\n" not in text] == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_and_its_options_are_explained(name: str) -> None:
+    top = click.Context(cli, info_name="enos")
+    command = cli.get_command(top, name)
+
+    assert command is not None
+    assert (command.help or "").partition("\n")[0].endswith(".")
+    options = [p for p in command.params if isinstance(p, click.Option)]
+    assert [option.name for option in options if not option.help] == []
