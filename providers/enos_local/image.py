@@ -123,7 +123,9 @@ def _bootstrap(shell: Shell, progress: Progress, step: Step, cache: Path) -> Non
         shell.stream(
             ["debootstrap", *options, *suite], log=cache / "logs/debootstrap.log"
         )
-        shell.run(["tar", "-C", tree, "-cf", archive, "."])
+        spare = ("./var/cache/apt/*", "./var/lib/apt/lists/*")
+        without = [f"--exclude={pattern}" for pattern in spare]
+        shell.run(["tar", "-C", tree, *without, "-cf", archive, "."])
         shell.run(["docker", "import", archive, BASE])
 
 
