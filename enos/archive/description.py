@@ -204,7 +204,10 @@ def _look_into(
     text = io.StringIO(data.read().decode("utf-8", "replace"), newline="")
     try:
         reader(name, text, findings)
-    except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as bad:
+    except (
+        *(ValueError, LookupError, TypeError, AttributeError),
+        *(OverflowError, csv.Error),
+    ) as bad:
         findings.notes.append(f"`{name}` cannot be read: {type(bad).__name__}: {bad}")
 
 

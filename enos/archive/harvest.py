@@ -15,6 +15,7 @@ from enos.archive.intake import Intake
 from enos.archive.manifest import OK, PARTIAL, UNREACHABLE, HostReport
 from enos.archive.names import printable
 from enos.archive.plan import Argv, Command, HostPlan
+from enos.archive.read import drain
 from enos.archive.redaction import redact
 from enos.archive.scrub import buffered
 from enos.errors import ProcessError
@@ -134,26 +135,33 @@ class Harvest:
     ) -> None:
         while (info := tar.next()) is not None:
             tar.members.clear()  # type: ignore[attr-defined] # a list typeshed omits; it grows
-            inside = [
-                t for t in trees if info.name == t or info.name.startswith(t + "/")
-            ]
-            if not inside:
-                self.intake.leave_out(info.name, "it was not asked for")
-                continue
-            arrived.update(inside)
-            tree = max(inside, key=len)
-            path = self._place(trees[tree] + info.name.removeprefix(tree))
-            self.step.awaiting(
-                f"{printable(path)}, {self.intake.size >> 20} MiB so far"
-            )
-            plain = info.isreg() and not info.issparse()
-            data = tar.extractfile(info) if plain else None
+            if info.type not in tarfile.SUPPORTED_TYPES or info.issparse():
+                raise tarfile.ReadError(f"no such kind of member: {info.type!r}")
+            data = tar.extractfile(info) if info.isreg() else None
+            self._keep_member(info, data, trees, arrived)
             if data is not None:
-                source = cast("io.BufferedReader", data)
-                self.intake.take(path, source, mtime=info.mtime)
-            elif not info.isdir():
-                kind = "a symbolic link" if info.issym() else "not a regular file"
-                self.intake.leave_out(path, f"it is {kind}")
+                drain(data)
+
+    def _keep_member(
+        self,
+        info: tarfile.TarInfo,
+        data: IO[bytes] | None,
+        trees: dict[str, str],
+        arrived: set[str],
+    ) -> None:
+        inside = [t for t in trees if info.name == t or info.name.startswith(t + "/")]
+        if not inside:
+            self.intake.leave_out(info.name, "it was not asked for")
+            return
+        arrived.update(inside)
+        tree = max(inside, key=len)
+        path = self._place(trees[tree] + info.name.removeprefix(tree))
+        self.step.awaiting(f"{printable(path)}, {self.intake.size >> 20} MiB so far")
+        if data is not None:
+            self.intake.take(path, cast("io.BufferedReader", data), mtime=info.mtime)
+        elif not info.isdir():
+            kind = "a symbolic link" if info.issym() else "not a regular file"
+            self.intake.leave_out(path, f"it is {kind}")
 
     def _place(self, label: str) -> str:
         return f"hosts/{self.plan.host.name}/{label}"

@@ -104,7 +104,7 @@ def from_text(text: str) -> Manifest:
                 hint="use the enos that wrote the archive",
             )
         return _manifest(plain)
-    except (ValueError, KeyError, TypeError, AttributeError) as bad:
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as bad:
         raise ArchiveError(
             f"its `{NAME}` cannot be read: {type(bad).__name__}: {bad}",
             hint="the archive was altered after enos wrote it",

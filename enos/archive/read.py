@@ -98,6 +98,7 @@ def visit(path: Path, look: Callable[[str, int, IO[bytes]], None]) -> Manifest:
                         manifest = _read_manifest(path, info.size, data)
                     else:
                         look(name, info.size, data)
+                    drain(data)
             while stream.read(COPY):
                 pass  # the compressor's own check comes at the very end
         except _BROKEN as broken:
@@ -109,6 +110,16 @@ def visit(path: Path, look: Callable[[str, int, IO[bytes]], None]) -> Manifest:
             hint=AGAIN,
         )
     return manifest
+
+
+def drain(data: IO[bytes]) -> None:
+    """Read a member's rest, which fails where tarfile's own skipping would not.
+
+    A damaged header may promise petabytes; skipping them, `tarfile` goes on for ever
+    after the end of the file.
+    """
+    while data.read(COPY):
+        pass
 
 
 def _read_manifest(path: Path, size: int, data: IO[bytes]) -> Manifest:

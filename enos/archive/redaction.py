@@ -47,9 +47,11 @@ DROPPED = {
 
 _CLUES = (
     *(b"pass", b"secret", b"token", b"_key", b"-key", b"apikey", b"credential"),
-    *(b"masterauth", b"sst_auth", b"erlang", b"hash_path", b"salt", b"authorization"),
-    *(b"private key", b"gaaaaa"),
+    *(b"sst_auth", b"erlang", b"hash_path", b"salt", b"authorization"),
 )
+_STRONG = (b"gaaaaa", b"auth_pass", b"requirepass", b"masterauth")
+_NAMING = re.compile(rb"[\w-]*\\?[\"']?[^\S\n]*[:=\"]")
+"""What follows a clue in lower case when it names a value, `token: …`, `secret "…`."""
 _KEYS = rb"""(?:
     passw(?:or)?d(?:[_-]hash)? | passphrase | (?:auth|admin|default)[_-]pass
   | requirepass | masterauth | (?:wsrep[_-])?sst[_-]auth | credentials? | salt
@@ -187,16 +189,36 @@ def redact(
 
     """
     lowered = text.lower()
-    telling = any(clue in lowered for clue in _CLUES)
+    clues = [clue for clue in (*_CLUES, *_STRONG) if clue in lowered]
     known = secrets.occur_in(text)
-    if not (telling or known or inside_key or (b"@" in text and b"://" in text)):
+    urls = b"@" in text and b"://" in text
+    keys = inside_key or b"private key" in lowered
+    if not (clues or known or urls or keys):
         return text, 0, False
-    text, count, inside_key = _redact_keys(text, secrets.mark, inside=inside_key)
+    count = 0
+    if keys:
+        text, count, inside_key = _redact_keys(text, secrets.mark, inside=inside_key)
     lines = text.splitlines(keepends=True)
     for number, line in enumerate(lines):
-        lines[number], more = _redact_line(line, secrets)
+        if known and secrets.exact and secrets.occur_in(line):
+            line, more = secrets.exact.subn(secrets.mark, line)  # noqa: PLW2901 - its next form
+            count += more
+        lines[number], more = _redact_line(
+            line, secrets.mark, telling=bool(clues) and _telling(line.lower(), clues)
+        )
         count += more
     return b"".join(lines), count, inside_key
+
+
+def _telling(line: bytes, clues: Sequence[bytes]) -> bool:
+    """Tell whether a line in lower case may name a secret; cheap, for most do not."""
+    for clue in clues:
+        at = line.find(clue)
+        while at >= 0:
+            if clue in _STRONG or _NAMING.match(line, at) or b"--" in line:
+                return True
+            at = line.find(clue, at + 1)
+    return False
 
 
 def _redact_keys(text: bytes, mark: bytes, *, inside: bool) -> tuple[bytes, int, bool]:
@@ -229,18 +251,15 @@ def _key_length(text: bytes) -> int:
     return at
 
 
-def _redact_line(line: bytes, secrets: Secrets) -> tuple[bytes, int]:
-    count = 0
-    if secrets.exact and secrets.occur_in(line):
-        line, count = secrets.exact.subn(secrets.mark, line)
+def _redact_line(line: bytes, mark: bytes, *, telling: bool) -> tuple[bytes, int]:
     rules: list[re.Pattern[bytes]] = []
-    if b"://" in line and b"@" in line:
+    if b"@" in line and b"://" in line:
         rules += [_URL]
-    lowered = line.lower()
-    if any(clue in lowered for clue in _CLUES):
+    if telling:
         rules += [_HEADER, _FERNET, _LINE, _INLINE]
+    count = 0
     for rule in rules:
-        line, more = _replace(rule, line, secrets.mark)
+        line, more = _replace(rule, line, mark)
         count += more
     return line, count
 

@@ -89,6 +89,8 @@ def write(
     """
     compression = compression_for(destination)
     try:
+        if sockets is not None:
+            sockets.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _workplace(destination.parent) as folder:
             work = _Work(
                 plan=plan,

@@ -147,6 +147,18 @@ def test_a_member_that_is_not_safe_to_extract_is_refused(
     assert refused.value.message.isprintable()
 
 
+@pytest.mark.parametrize("reader", [verify, describe])
+def test_a_size_of_petabytes_does_not_keep_the_reader_busy(
+    tmp_path: Path, reader: type
+) -> None:
+    info = member("a/x")
+    info.size = 1 << 55
+    path = tmp_path / "forged.tar"
+    path.write_bytes(info.tobuf(tarfile.GNU_FORMAT) + b"x" * 10_000)
+    with pytest.raises(ArchiveError, match="cut short in or after `x`"):
+        reader(path)
+
+
 def test_two_top_folders_and_two_members_of_a_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ArchiveError, match="another top folder"):
         verify(forged(tmp_path, member("a/x"), member("b/x")))
