@@ -72,6 +72,7 @@ class Registry:
             try:
                 return urllib.request.urlopen(request, timeout=self.seconds)  # type: ignore[no-any-return]  # noqa: S310
             except urllib.error.HTTPError as refusal:
+                refusal.close()
                 challenge = refusal.headers.get("WWW-Authenticate", "")
                 if refusal.code != UNAUTHORIZED or not again or not challenge:
                     raise

@@ -11,16 +11,15 @@ import json
 import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from enos.config.experiment import Experiment
 from enos.errors import ConfigError
 from enos.images import diff, internal, locks, push, ready, registry
 from enos.images.daemon import Daemon
 from enos.images.needed import needed
-from enos.images.ready import ImageSet, Workplace
+from enos.images.ready import ImageSet, Ready, Workplace
 from enos.kolla import deployment as kolla
 from enos.kolla import releases
 from enos.kolla.nodes import Node
@@ -28,14 +27,15 @@ from enos.kolla.plan import Place, Wish, plan_deployment
 from enos.kolla.switches import word
 from enos.phases.planned import planned_testbed
 from enos.phases.session import Session
+from enos.process import LocalShell
+from enos.progress import Progress
 from enos.provider import SharesImages
 from enos.state.directory import write_atomically
-from enos.testbed import Host, Testbed
+from enos.testbed import Host
+from enos.toolenvs import ToolEnvironments
 
 ABLE = Node(limits=True, modules=True, sysctl=True, openvswitch=True, kvm=True)
 """Machines that are not there yet: none of this decides about images."""
-POOL = ("198.18.255.1", "198.18.255.254")
-"""Stands for the addresses a provider leaves free on its API network."""
 
 
 def wanted(session: Session) -> tuple[str, ...]:
@@ -43,7 +43,7 @@ def wanted(session: Session) -> tuple[str, ...]:
     experiment = session.experiment
     release = releases.release(experiment.release)
     installed = kolla.read_installed(session.tools.ensure(release.lock))
-    testbed = _planned(experiment)
+    testbed = planned_testbed(experiment.provider, experiment.demand)
     planned = plan_deployment(
         Wish(
             session=session.directory.load().session,
@@ -59,15 +59,6 @@ def wanted(session: Session) -> tuple[str, ...]:
     )
     values = {**installed.defaults, **planned.variables}
     return needed(lambda name: word(name, values))
-
-
-def _planned(experiment: Experiment) -> Testbed:
-    testbed = planned_testbed(experiment.provider, experiment.demand)
-    networks = (
-        replace(network, pool=POOL) if network.name == "api" else network
-        for network in testbed.networks
-    )
-    return replace(testbed, networks=tuple(networks))
 
 
 def chosen(session: Session, names: tuple[str, ...] = ()) -> ImageSet:
@@ -97,7 +88,7 @@ def variables(session: Session) -> dict[str, Any]:
     return values
 
 
-def share(session: Session, _testbed: Testbed | None = None) -> None:
+def share(session: Session) -> None:
     """Have the images in every machine acquired afterwards, where the provider can."""
     provider, experiment = session.provider, session.experiment
     if experiment.registry.type != "none" or not isinstance(provider, SharesImages):
@@ -126,6 +117,64 @@ def provide(session: Session) -> None:
     done = ready.ensure_images(place, lock, wanted(session), source=experiment.images)
     send(place, done.images, there)
     _keep(session, replace(done.images, registry=there.host), done.digests)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """An image the experiment needs.
+
+    Attributes:
+        state: ``there`` or ``missing``.
+
+    """
+
+    name: str
+    reference: str
+    state: str
+
+    def to_json(self) -> dict[str, str]:
+        """Return it as JSON values."""
+        return asdict(self)
+
+
+def listing(session: Session) -> tuple[Listed, ...]:
+    """Return the images the experiment needs; those of a daemon are looked up."""
+    names = wanted(session)
+    with daemon_of(session) as place:
+        present = place.daemon.images()
+    lock = locks.load(session.experiment.release)
+    pulled = ready.kolla_set(lock, names)
+    images = replace(chosen(session, names), registry="", names=names)
+    if not ready.plan(pulled, present).missing:
+        images = pulled
+    missing = ready.plan(images, present).missing
+    return tuple(
+        Listed(
+            name=name,
+            reference=images.reference(name),
+            state="missing" if name in missing else "there",
+        )
+        for name in names
+    )
+
+
+def make(session: Session) -> Ready:
+    """Have the images of the experiment in the Docker that keeps them."""
+    experiment = session.experiment
+    names, lock = wanted(session), locks.load(experiment.release)
+    with daemon_of(session) as place:
+        return ready.ensure_images(place, lock, names, source=experiment.images)
+
+
+def send_all(session: Session, there: registry.Registry) -> tuple[str, ...]:
+    """Have the images and push them; return their names in the registry."""
+    experiment = session.experiment
+    names, lock = wanted(session), locks.load(experiment.release)
+    with daemon_of(session) as place:
+        done = ready.ensure_images(place, lock, names, source=experiment.images)
+        send(place, done.images, there)
+    pushed = replace(done.images, registry=there.host)
+    return tuple(pushed.reference(name) for name in names)
 
 
 def send(place: Workplace, images: ImageSet, there: registry.Registry) -> None:
@@ -173,6 +222,20 @@ def synchronise(
     if not dry_run:
         registry.sync(source, target, plan, place.progress)
     return plan
+
+
+def table(found: tuple[diff.Difference, ...]) -> str:
+    """Return the differences as text."""
+    return diff.render(found) if found else "no package differs"
+
+
+def alone(progress: Progress, cache: Path) -> Workplace:
+    """Return what working on the user's own Docker takes, outside any experiment."""
+    shell = LocalShell()
+    tools = ToolEnvironments(cache=cache, shell=shell, progress=progress)
+    return Workplace(
+        daemon=Daemon(shell=shell), tools=tools, cache=cache, progress=progress
+    )
 
 
 def workplace(session: Session, host: str = "") -> Workplace:
