@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -357,7 +357,6 @@ def test_logs_of_200_megabytes_take_bounded_memory_and_time(
     tmp_path: Path,
     hosts: tuple[Host, ...],
     sockets: Path,
-    record_property: Callable[[str, object], None],
 ) -> None:
     logs = big_log(tmp_path / "logs", 200)
     saved = tmp_path / "saved.tar.zst"
@@ -379,4 +378,3 @@ def test_logs_of_200_megabytes_take_bounded_memory_and_time(
     figures = f"{seconds:.1f} CPU s, {grown} MiB, {saved.stat().st_size} bytes"
     assert grown < 100, figures
     assert seconds < 30, figures
-    record_property("archive of 200 MiB", figures)
