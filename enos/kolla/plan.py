@@ -211,7 +211,7 @@ def plan_deployment(
         inventory=mapped.inventory,
         variables=chosen.values,
         lanes=lanes,
-        shadow=_shadow(lanes, nodes),
+        shadow=_shadow(lanes, nodes, chosen.values),
         config=overrides.plan_overrides(virt=wish.virt, nodes=nodes),
         custom=wish.custom,
         decisions=(*mapped.decisions, *chosen.decisions, *told),
@@ -239,7 +239,9 @@ def keystone_url(values: Mapping[str, Any]) -> str:
 
 
 def _shadow(
-    lanes: Mapping[str, tuple[ServicePlay, ...]], nodes: Mapping[str, Node]
+    lanes: Mapping[str, tuple[ServicePlay, ...]],
+    nodes: Mapping[str, Node],
+    values: Mapping[str, Any],
 ) -> Shadow:
     everything = site.joined(lanes)
     return Shadow(
@@ -248,6 +250,7 @@ def _shadow(
             site.file_of("site"): site.render(everything),
         },
         without_modules=any(not node.modules for node in nodes.values()),
+        engine=str(values.get("kolla_container_engine", "docker")),
     )
 
 

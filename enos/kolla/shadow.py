@@ -2,22 +2,70 @@
 
 kolla-ansible itself is never touched. What is changed, and why, is told as decisions:
 
-- `kolla_systemd_worker`: waits for a unit in steps of 0.2 s instead of 5 s. A unit is
-  up some milliseconds after it is started, so theirs sleeps 5 s for every container.
+- `PATCHES`: waits that are longer than what they wait for, each with its reason.
 - `kolla_toolbox`: runs a module in the container directly, not through a new Ansible.
+- `library/*.py`: imports within functions are repeated at the end of the file, since
+  mitogen sends along only what a module imports at its top level.
 - role `module-load`: does nothing, only where the kernel has no loadable modules.
 """
 
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 OVERLAY = Path(__file__).parent / "overlay"
-WORKER = "kolla_systemd_worker.py"
-PAUSE, SHORT_PAUSE = "        delay = 5\n", "        delay = 0.2\n"
+INNER_IMPORT = re.compile(
+    r"^\s+from (ansible\.module_utils\.kolla_\w+) import", re.MULTILINE
+)
 COPIED = ("action_plugins", "filter_plugins", "library", "module_utils")
 """Folders of plug-ins, which Ansible looks for beside the real path of a playbook."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patch:
+    """A text of kolla-ansible's that is replaced wherever it stands in a file.
+
+    Attributes:
+        file: path below kolla-ansible's `ansible/` folder.
+        why: the reason, for the record.
+
+    """
+
+    file: str
+    old: str
+    new: str
+    why: str
+
+
+PATCHES: tuple[Patch, ...] = (
+    Patch(
+        file="module_utils/kolla_systemd_worker.py",
+        old="        delay = 5\n",
+        new="        delay = 0.2\n",
+        why="a unit runs milliseconds after its start: 5 s were slept per container",
+    ),
+    Patch(
+        file="roles/mariadb/tasks/lookup_cluster.yml",
+        old="        timeout: 10\n",
+        new='        timeout: "{{ 10 if mariadb_cluster_exists | bool else 1 }}"\n',
+        why="no database answers on a volume made a moment ago: 10 s were waited",
+    ),
+    Patch(
+        file="roles/mariadb/handlers/main.yml",
+        old="  delay: 6\n",
+        new="  delay: 1\n",
+        why="the first MariaDB is there within a few seconds",
+    ),
+    Patch(
+        file="roles/mariadb/tasks/restart_services.yml",
+        old="  delay: 6\n",
+        new="  delay: 1\n",
+        why="a restarted MariaDB is there within a few seconds",
+    ),
+)
+"""Each is tried; a release in which the text is not there is left as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,19 +75,28 @@ class Shadow:
     Attributes:
         playbooks: file name → text, added to kolla-ansible's own.
         without_modules: replace the role that loads kernel modules.
+        engine: ``docker`` or ``podman``, what runs the containers.
 
     """
 
     playbooks: Mapping[str, str]
     without_modules: bool = False
+    engine: str = "docker"
 
 
-def quicker(worker: str) -> str:
-    """Return kolla's systemd worker with a short pause.
+def with_imports_in_sight(module: str, engine: str) -> str:
+    """Return a module of kolla's with its inner imports of module_utils repeated.
 
-    Unchanged when it does not hold the line that is to be changed.
+    Where they stand nothing executes them: the module has ended by then. Only those
+    for one container engine: mitogen imports them all at once, and the other engine's
+    library is not there.
     """
-    return worker.replace(PAUSE, SHORT_PAUSE)
+    names = dict.fromkeys(INNER_IMPORT.findall(module))
+    inner = [name for name in names if f"_{engine}_" in name]
+    if not inner:
+        return module
+    lines = "".join(f"    import {name}  # noqa\n" for name in inner)
+    return f"{module}\ntry:\n{lines}except ImportError:\n    pass\n"
 
 
 def build(shadow: Shadow, original: Path, place: Path) -> None:
@@ -54,8 +111,7 @@ def build(shadow: Shadow, original: Path, place: Path) -> None:
         elif entry.name != "roles":
             (place / entry.name).symlink_to(entry)
     _roles(shadow, original / "roles", place / "roles")
-    worker = place / "module_utils" / WORKER
-    worker.write_text(quicker(worker.read_text(encoding="utf-8")), encoding="utf-8")
+    _patch(shadow, place)
     shutil.copy2(OVERLAY / "library" / "kolla_toolbox.py", place / "library")
     for name, text in shadow.playbooks.items():
         (place / name).write_text(text, encoding="utf-8")
@@ -64,6 +120,22 @@ def build(shadow: Shadow, original: Path, place: Path) -> None:
 def _roles(shadow: Shadow, original: Path, place: Path) -> None:
     place.mkdir()
     replaced = {"module-load"} if shadow.without_modules else set()
+    patched = {Path(p.file).parts[1] for p in PATCHES if p.file.startswith("roles/")}
     for role in original.iterdir():
+        if role.name in patched:
+            shutil.copytree(role, place / role.name)
+            continue
         source = OVERLAY / "roles" / role.name if role.name in replaced else role
         (place / role.name).symlink_to(source)
+
+
+def _patch(shadow: Shadow, place: Path) -> None:
+    for patch in PATCHES:
+        file = place / patch.file
+        if file.exists():
+            text = file.read_text(encoding="utf-8")
+            file.write_text(text.replace(patch.old, patch.new), encoding="utf-8")
+    for module in (place / "library").glob("*.py"):
+        text = module.read_text(encoding="utf-8")
+        changed = with_imports_in_sight(text, shadow.engine)
+        module.write_text(changed, encoding="utf-8")

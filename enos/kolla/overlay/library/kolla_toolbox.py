@@ -31,7 +31,8 @@ author: enos
 INSIDE = r"""
 import json, os, runpy, sys
 request = json.load(sys.stdin)
-sys.path[:0] = ["/usr/share/ansible/collections", "/root/.ansible/collections"]
+folders = ["/usr/share/ansible/collections", "/root/.ansible/collections"]
+sys.path[:0] = [folder for folder in folders if os.path.isdir(folder)]
 os.environ.setdefault("HOME", "/tmp")
 from ansible.module_utils import basic
 short = {
@@ -90,7 +91,8 @@ def main() -> None:
             msg=message, rc=done.returncode, stdout=done.stdout, stderr=done.stderr
         )
         sys.exit(1)
-    result.pop("invocation", None)
+    for key in ("invocation", "deprecations", "warnings"):
+        result.pop(key, None)  # in the form of the container's Ansible, not of ours
     if result.pop("failed", False) or done.returncode:
         module.fail_json(msg=result.pop("msg", "no message"), **result)
     module.exit_json(**result)
