@@ -27,7 +27,7 @@ check: $(VENV)/.dev ## style, types, layers, spelling
 	$(VENV)/bin/codespell enos providers workloads topologies tests docs README.md
 
 golden: $(VENV)/.dev ## rewrite the golden files, then look at the diff
-	$(VENV)/bin/pytest -q --update-golden tests/unit tests/cli
+	$(VENV)/bin/pytest -q --update-golden tests/unit tests/cli tests/docs
 
 .PHONY: parts
 parts:

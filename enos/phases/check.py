@@ -19,7 +19,9 @@ from enos.testbed import Testbed
 from enos.toolenvs import ToolEnvironments
 
 MOST = 1000  # rules printed: a thousand machines have a million
-CAPABLE = Node(limits=True, modules=True, sysctl=True, openvswitch=True, kvm=False)
+CAPABLE = Node(
+    limits=True, modules=True, sysctl=True, openvswitch=True, kvm=False, cpus=4
+)
 """What is assumed of machines nobody has seen yet."""
 
 

@@ -1,7 +1,7 @@
 """The testbed an experiment would get, before anything is acquired.
 
 `enos check` and `--dry-run` print inventories and network plans from it. Addresses
-come from the documentation range 198.18.0.0/15 (RFC 2544) in the order of the file;
+come from ranges nobody uses (RFC 2544, RFC 5737) in the order of the file;
 they only stand for the ones the provider will hand out.
 """
 
@@ -12,6 +12,9 @@ from enos.testbed import Host, Network, Nic, Testbed
 
 API = ip_network("198.18.0.0/16")
 TUNNEL = ip_network("198.19.0.0/16")
+EXTERNAL = ip_network("203.0.113.0/24")
+POOL = ("198.18.255.1", "198.18.255.254")
+"""Stands for the addresses a provider leaves free on its API network."""
 
 
 def planned_testbed(provider: str, demand: Demand) -> Testbed:
@@ -27,8 +30,8 @@ def planned_testbed(provider: str, demand: Demand) -> Testbed:
         for number, (name, machine) in enumerate(host_names(demand), start=2)
     )
     networks = (
-        Network(name="api", cidr=str(API), roles=("api",)),
-        Network(name="external", cidr="", roles=("external",)),
+        Network(name="api", cidr=str(API), roles=("api",), pool=POOL),
+        Network(name="external", cidr=str(EXTERNAL), roles=("external",)),
         Network(name="tunnel", cidr=str(TUNNEL), roles=("tunnel",)),
     )
     return Testbed(provider=provider, hosts=hosts, networks=networks)
