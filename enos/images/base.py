@@ -6,15 +6,22 @@ from tempfile import TemporaryDirectory
 from enos.errors import CapabilityError, ImageError, ProcessError
 from enos.images.daemon import Daemon
 from enos.images.host import KEYRING, Reach
+from enos.images.sources import DRAFT
 from enos.progress import Progress, Step
 
 
 def ensure_base(
-    daemon: Daemon, image: str, *, reach: Reach, cache: Path, progress: Progress
+    daemon: Daemon,
+    image: str,
+    *,
+    reach: Reach,
+    home: Path,
+    logs: Path,
+    progress: Progress,
 ) -> None:
     """Have ``debian:trixie`` in a daemon: copied from here, pulled or bootstrapped.
 
-    Raises ImageError when there is no way; `cache` takes the temporary tree.
+    Raises ImageError when there is no way; `home` takes temporary files.
     """
     if daemon.has(image):
         return
@@ -22,10 +29,10 @@ def ensure_base(
         here = Daemon(shell=daemon.shell)
         if daemon.host and _is_here(here, image):
             step.awaiting("copying it from this machine's Docker")
-            _copy(here, daemon, image, cache)
+            _copy(here, daemon, image, home)
         elif not daemon.run("pull", "--quiet", image, check=False).ok:
             progress.decision(f"Docker Hub does not answer: {image} by debootstrap")
-            _bootstrap(daemon, image, reach, cache, step)
+            _bootstrap(daemon, image, reach, home, logs / "debootstrap.log", step)
 
 
 def _is_here(here: Daemon, image: str) -> bool:
@@ -35,21 +42,20 @@ def _is_here(here: Daemon, image: str) -> bool:
         return False
 
 
-def _copy(source: Daemon, to: Daemon, image: str, cache: Path) -> None:
-    with TemporaryDirectory(dir=cache, prefix="base-") as folder:
+def _copy(source: Daemon, to: Daemon, image: str, home: Path) -> None:
+    with TemporaryDirectory(dir=home, prefix=DRAFT) as folder:
         archive = Path(folder) / "image.tar"
         source.run("save", "--output", archive, image)
         to.run("load", "--input", archive)
 
 
 def _bootstrap(
-    daemon: Daemon, image: str, reach: Reach, cache: Path, step: Step
+    daemon: Daemon, image: str, reach: Reach, home: Path, log: Path, step: Step
 ) -> None:
     suite = image.partition(":")[2]
-    log = cache / "logs" / "debootstrap.log"
     key = ("--keyring", KEYRING) if Path(KEYRING).exists() else ()
     step.awaiting(f"debootstrap {suite}")
-    with TemporaryDirectory(dir=cache, prefix="base-") as folder:
+    with TemporaryDirectory(dir=home, prefix=DRAFT) as folder:
         tree, archive = Path(folder) / "tree", Path(folder) / "base.tar"
         options = ("--variant=minbase", "--include=ca-certificates", *key)
         argv = ("debootstrap", *options, suite, str(tree), reach.archive)

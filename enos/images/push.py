@@ -24,6 +24,7 @@ from enos.images.registry import (
     put_manifest,
     refused,
 )
+from enos.images.sources import DRAFT
 from enos.progress import Progress
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -60,7 +61,7 @@ def push(
     """
     with (
         progress.step(f"{len(images)} images to {registry.host}") as step,
-        TemporaryDirectory(dir=scratch, prefix="push-") as folder,
+        TemporaryDirectory(dir=scratch, prefix=DRAFT) as folder,
     ):
         step.awaiting("docker save")
         archive = Path(folder) / "images.tar"

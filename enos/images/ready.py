@@ -222,15 +222,15 @@ def _pull(place: Workplace, wanted: Plan) -> bool:
 
 def _build(place: Workplace, lock: ImageLock, images: ImageSet) -> None:
     recipe.refuse_unbuildable(images.names)
-    home = place.cache / "kolla"
-    with _alone(home):
+    with alone(place.cache) as home:
         tools = place.tools.ensure(lock.tool)
         reach = host.look(place.daemon.shell)
         base.ensure_base(
             place.daemon,
             lock.base_image,
             reach=reach,
-            cache=place.cache,
+            home=home,
+            logs=place.cache / "logs",
             progress=place.progress,
         )
         with place.progress.step("Python packages for the images") as step:
@@ -288,8 +288,15 @@ def _job(
 
 
 @contextmanager
-def _alone(home: Path) -> Iterator[None]:
+def alone(cache: Path) -> Iterator[Path]:
+    """Be the only one at work in the folder for images; yield it.
+
+    What a killed run left unfinished there is removed.
+    """
+    home = cache / "kolla"
     home.mkdir(parents=True, exist_ok=True)
-    with (home / "build.lock").open("w", encoding="ascii") as lock:
+    with (home / "lock").open("w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        for left in home.glob(f"{sources.DRAFT}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        yield home

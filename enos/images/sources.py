@@ -24,6 +24,8 @@ from enos.toolenvs import find_uv
 SERVICES = "var/lib/kolla/venv"
 TOOLBOX = "opt/ansible"
 COLLECTIONS = "usr/share/ansible/collections/ansible_collections"
+DRAFT = ".draft-"
+"""Names of unfinished folders begin with it: a killed run may leave one."""
 GLIBC = {"bookworm": "2_36", "trixie": "2_40"}
 """glibc of the suites, or the newest before it that uv knows: it decides about the
 wheels that fit (PEP 600)."""
@@ -85,7 +87,7 @@ def ensure_kit(
     if place.exists():
         return place
     place.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=place.parent, prefix="kit-") as folder:
+    with TemporaryDirectory(dir=place.parent, prefix=DRAFT) as folder:
         kit, trees = Path(folder) / "kit", Path(folder) / "trees"
         _lay_out(kit, kolla)
         fetch = Fetch(shell=shell, target=target(lock, machine), scratch=trees)
@@ -94,6 +96,9 @@ def ensure_kit(
         step.awaiting("Python packages of kolla-toolbox")
         _toolbox(fetch, lock, kit)
         kit.replace(place)
+    for old in place.parent.glob(f"{lock.release}-*"):
+        if old != place:
+            shutil.rmtree(old, ignore_errors=True)
     return place
 
 

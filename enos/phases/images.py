@@ -189,9 +189,10 @@ def send(place: Workplace, images: ImageSet, there: registry.Registry) -> None:
         if images.tag not in registry.tags(there, target.rpartition(":")[0])
     }
     if missing:
-        push.push(
-            place.daemon, there, missing, scratch=place.cache, progress=place.progress
-        )
+        with ready.alone(place.cache) as home:
+            push.push(
+                place.daemon, there, missing, scratch=home, progress=place.progress
+            )
 
 
 def compare(place: Workplace, left: str, right: str) -> tuple[diff.Difference, ...]:
