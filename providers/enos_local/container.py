@@ -1,13 +1,30 @@
 """What all containers of ours have in common: their files and their Docker."""
 
+import fcntl
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from shutil import rmtree
 
 from enos.process import Shell
 
 FILES = "/etc/enos"
 RM = ("docker", "rm", "--force", "--volumes")
+
+
+@contextmanager
+def scratch(parent: Path, name: str) -> Iterator[Path]:
+    """Make a folder for the block, alone with it; what a killed run left is gone."""
+    with (parent / f"{name}.lock").open("w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        folder = parent / name
+        rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            rmtree(folder)
 
 
 def daemon_json(*, registries: Sequence[str] = ()) -> str:

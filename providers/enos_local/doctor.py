@@ -3,6 +3,7 @@
 import os
 import platform
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from enos.errors import CapabilityError, ProcessError
@@ -26,6 +27,7 @@ def checks(shell: Shell, cache: Path, root: Path = Path("/")) -> tuple[Check, ..
     """Return one line per capability the provider `local` uses."""
     return (
         docker_check(shell, engine.this_machine()),
+        programs_check(engine.missing_programs()),
         capability_check(facts.missing_capabilities(root)),
         cgroup_check(root),
         modules_check(root, platform.release()),
@@ -56,6 +58,15 @@ def docker_check(shell: Shell, machine: engine.Machine) -> Check:
     else:
         found, fix = "not running", "sudo systemctl start docker"
     return Check(name="Docker", ok=False, found=found, fix=fix)
+
+
+def programs_check(missing: Mapping[str, str]) -> Check:
+    """Tell whether the small programs are there; root on Debian gets them installed."""
+    if not missing:
+        return Check(name="programs", ok=True, found="ssh, ssh-keygen, ip")
+    fix = f"sudo apt-get install {' '.join(sorted(set(missing.values())))}"
+    found = f"not installed: {', '.join(missing)}"
+    return Check(name="programs", ok=False, found=found, fix=fix)
 
 
 def capability_check(missing: tuple[str, ...]) -> Check:

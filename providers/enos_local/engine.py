@@ -1,6 +1,7 @@
 """Docker on this machine: there, running, or a sentence that says what to do."""
 
 import os
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,11 @@ from enos.progress import Progress, Step
 
 SYSTEMD = Path("/run/systemd/system")
 OS_RELEASE = Path("/etc/os-release")
+PROGRAMS = (
+    ("ssh", "openssh-client"),
+    ("ssh-keygen", "openssh-client"),
+    ("ip", "iproute2"),
+)
 START_SECONDS = 60.0
 ADD_TO_GROUP = "run `sudo usermod --append --groups docker $USER` and log in again"
 
@@ -51,12 +57,33 @@ def ensure(
 
     Raises CapabilityError, with the command that helps, where it is not.
     """
+    _need_programs(shell, progress, step, machine)
     answer = ask(shell)
     if answer is None:
         _install(shell, progress, step, machine)
         answer = ask(shell)
     if answer is None or not answer.ok:
         _start(shell, progress, step, machine, answer, log)
+
+
+def missing_programs() -> dict[str, str]:
+    """Return the programs this provider starts that are not here → their packages."""
+    return {name: package for name, package in PROGRAMS if shutil.which(name) is None}
+
+
+def _need_programs(
+    shell: Shell, progress: Progress, step: Step, machine: Machine
+) -> None:
+    missing = missing_programs()
+    if not missing:
+        return
+    names, packages = ", ".join(missing), sorted(set(missing.values()))
+    if not (machine.root and machine.debian):
+        hint = f"install the packages {' '.join(packages)}"
+        raise CapabilityError(f"not installed: {names}", hint=hint)
+    progress.decision(f"{names}: missing, install {' '.join(packages)} by apt-get")
+    step.awaiting(f"apt-get: {' '.join(packages)}")
+    apt_install(shell, *packages)
 
 
 def ask(shell: Shell) -> Completed | None:

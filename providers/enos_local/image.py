@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -14,6 +13,7 @@ from enos.errors import CapabilityError, ImageError, ProcessError
 from enos.process import Shell
 from enos.progress import Progress, Step
 from enos_local import aptsources, engine, hostconfig
+from enos_local.container import scratch
 
 BASE = "debian:trixie"
 NAME = "enos-node"
@@ -39,25 +39,28 @@ def ensure(shell: Shell, progress: Progress, step: Step, cache: Path) -> str:
     Raises CapabilityError when no base image can be had, ImageError when the build
     fails; its log is `cache`/logs/node-image.log.
     """
-    base = ensure_base(shell, progress, step, cache)
-    context = build_context(shell)
-    tag = f"{NAME}:{content_hash(context, base)}"
-    if shell.run(["docker", "image", "inspect", tag], check=False).ok:
-        step.skipped(f"{tag} is there")
-        return tag
-    log = cache / "logs/node-image.log"
-    with tempfile.TemporaryDirectory(dir=cache, prefix="context-") as folder:
-        _write(Path(folder), context)
-        try:
-            shell.stream(build_argv(tag, Path(folder)), log=log, on_line=_watch(step))
-        except ProcessError as failed:
-            hint = "check that the host's own `apt-get update` works, then try again"
-            raise ImageError(
-                f"the node image cannot be built; the whole output is in `{log}`",
-                hint=hint,
-                details=failed.details,
-            ) from failed
+    with scratch(cache, "node-image") as folder:
+        base = ensure_base(shell, progress, step, folder)
+        context = build_context(shell)
+        tag = f"{NAME}:{content_hash(context, base)}"
+        if shell.run(["docker", "image", "inspect", tag], check=False).ok:
+            step.skipped(f"{tag} is there")
+        else:
+            _build(shell, step, tag, _write(folder / "context", context), cache)
     return tag
+
+
+def _build(shell: Shell, step: Step, tag: str, context: Path, cache: Path) -> None:
+    log = cache / "logs/node-image.log"
+    try:
+        shell.stream(build_argv(tag, context), log=log, on_line=_watch(step))
+    except ProcessError as failed:
+        hint = "check that the host's own `apt-get update` works, then try again"
+        raise ImageError(
+            f"the node image cannot be built; the whole output is in `{log}`",
+            hint=hint,
+            details=failed.details,
+        ) from failed
 
 
 def build_argv(tag: str, context: Path) -> tuple[str, ...]:
@@ -92,10 +95,13 @@ def ensure_base(
     shell: Shell,
     progress: Progress,
     step: Step,
-    cache: Path,
+    folder: Path,
     answers: Callable[[str], bool] = registry_answers,
 ) -> str:
-    """Return the id of `debian:trixie`, pulled or made by debootstrap when missing."""
+    """Return the id of `debian:trixie`, pulled or made by debootstrap when missing.
+
+    `folder` is empty, for files in between; `answers` tells whether a registry does.
+    """
     inspect = ("docker", "image", "inspect", "--format", "{{.Id}}", BASE)
     found = shell.run(inspect, check=False)
     if found.ok:
@@ -104,29 +110,27 @@ def ensure_base(
         step.awaiting(f"docker pull {BASE}")
         if shell.run(["docker", "pull", "--quiet", BASE], check=False).ok:
             return shell.run(inspect).stdout.strip()
-    _bootstrap(shell, progress, step, cache)
+    _bootstrap(shell, progress, step, folder)
     return shell.run(inspect).stdout.strip()
 
 
-def _bootstrap(shell: Shell, progress: Progress, step: Step, cache: Path) -> None:
+def _bootstrap(shell: Shell, progress: Progress, step: Step, folder: Path) -> None:
     mirror = hostconfig.mirror()
     why = f"Docker Hub does not answer: make {BASE} by debootstrap from"
     progress.decision(f"{why} {mirror.archive}")
     machine = engine.this_machine()
     _need_debootstrap(shell, step, machine)
     step.awaiting(f"debootstrap {hostconfig.SUITE}")
-    with tempfile.TemporaryDirectory(dir=cache, prefix="base-") as folder:
-        tree, archive = Path(folder) / "tree", Path(folder) / "base.tar"
-        key = ("--keyring", str(KEYRING)) if KEYRING.exists() else ()
-        options = ("--variant=minbase", "--include=ca-certificates", *key)
-        suite = (hostconfig.SUITE, str(tree), mirror.archive)
-        shell.stream(
-            ["debootstrap", *options, *suite], log=cache / "logs/debootstrap.log"
-        )
-        spare = ("./var/cache/apt/*", "./var/lib/apt/lists/*")
-        without = [f"--exclude={pattern}" for pattern in spare]
-        shell.run(["tar", "-C", tree, *without, "-cf", archive, "."])
-        shell.run(["docker", "import", archive, BASE])
+    tree, archive = folder / "tree", folder / "base.tar"
+    key = ("--keyring", str(KEYRING)) if KEYRING.exists() else ()
+    options = ("--variant=minbase", "--include=ca-certificates", *key)
+    # In a mount namespace: a debootstrap that is killed leaves no /proc mounted.
+    argv = ("unshare", "--mount", "debootstrap", *options, hostconfig.SUITE)
+    log = folder.parent / "logs/debootstrap.log"
+    shell.stream([*argv, tree, mirror.archive], log=log)
+    without = ("--exclude=./var/cache/apt/*", "--exclude=./var/lib/apt/lists/*")
+    shell.run(["tar", "-C", tree, *without, "-cf", archive, "."])
+    shell.run(["docker", "import", archive, BASE])
 
 
 def _need_debootstrap(shell: Shell, step: Step, machine: engine.Machine) -> None:
@@ -156,11 +160,12 @@ def _walk(folder: Traversable, prefix: str, into: dict[str, str]) -> None:
             into[prefix + entry.name] = entry.read_text(encoding="utf-8")
 
 
-def _write(folder: Path, context: dict[str, str]) -> None:
+def _write(folder: Path, context: dict[str, str]) -> Path:
     for name, text in context.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+    return folder
 
 
 def _watch(step: Step) -> Callable[[str], None]:

@@ -172,7 +172,7 @@ def create_network(session: str, wire: Wire) -> tuple[str, ...]:
     return (
         *("docker", "network", "create", "--driver", "bridge"),
         *("--subnet", str(wire.cidr), "--gateway", str(wire.gateway)),
-        *("--ip-range", str(lower)),
+        *("--ip-range", str(lower), "--opt", "com.docker.network.driver.mtu=1500"),
         *("--label", f"{SESSION}={session}", "--label", f"{NETWORK}={wire.name}"),
         wire.docker_name,
     )

@@ -63,6 +63,11 @@ class Local(Provider):
 
     def release(self) -> None:
         """See `Provider.release`."""
+        if engine.ask(self.around.shell) is None:
+            self.around.progress.decision(
+                "there is no Docker here, so there are no nodes"
+            )
+            return
         nodes.release(self.around.shell, self.around.progress, self.around.session)
 
     def checks(self) -> tuple[Check, ...]:

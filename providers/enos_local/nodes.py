@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from enos.demand import Demand
-from enos.errors import ProviderError
+from enos.errors import CapabilityError, ProviderError
 from enos.process import Shell
 from enos.progress import Progress, Step
 from enos.remote import PARALLEL, run_on
 from enos.testbed import Host, Testbed
 from enos_local import hostconfig, layout, networks
-from enos_local.container import FILES, RM, daemon_json, put_files, write_files
+from enos_local.container import FILES, RM, daemon_json, put_files, scratch, write_files
 from enos_local.layout import Node, Wire
 from enos_local.settings import Settings
 
@@ -56,12 +55,12 @@ def acquire(site: Site, demand: Demand, facts: Mapping[str, str]) -> Testbed:
     for name in sorted(found.keys() - {node.name for node in wanted}):
         site.progress.warn(f"{name} is no longer in the file; it runs until destroy")
     hosts = tuple(layout.host(node, wires, key) for node in wanted)
-    with tempfile.TemporaryDirectory(dir=site.directory, prefix="node-") as folder:
-        write_files(Path(folder), node_files(site, wires, wanted, key))
+    with scratch(site.directory, "node-files") as folder:
+        write_files(folder, node_files(site, wires, wanted, key))
 
         def work(node: Node, host: Host) -> None:
             with site.progress.step("node", host=node.name) as step:
-                _make(site, node, wires, found.get(node.name), Path(folder))
+                _make(site, node, wires, found.get(node.name), folder)
                 _await(site, node, host, step)
 
         _at_once(work, wanted, hosts)
@@ -143,6 +142,14 @@ def _make(
     else:
         script = f"cat {FILES}/hosts > /etc/hosts"
         site.shell.run(["docker", "exec", node.container, "sh", "-c", script])
+        _renew_images(site, node)
+
+
+def _renew_images(site: Site, node: Node) -> None:
+    script = ("docker", "exec", node.container, "sh", "/usr/lib/enos/renew-images")
+    if site.shell.run(script, check=not site.settings.image).stdout.strip():
+        what = "its Docker was restarted to take images made since its start"
+        site.progress.decision(f"{node.name}: {what}")
 
 
 def _docker(shell: Shell, node: Node, argv: tuple[str, ...]) -> None:
@@ -237,12 +244,21 @@ def release(shell: Shell, progress: Progress, session: str) -> None:
     with progress.step("remove the nodes") as step:
         removed = 0
         for listing, remove in kinds:
-            found = shell.run(listing).stdout.split()
+            found = _listed(shell, listing)
             removed += len(found)
             if found:
                 shell.run([*remove, *found])
         if not removed:
             step.skipped("nothing is left")
+
+
+def _listed(shell: Shell, listing: tuple[str, ...]) -> list[str]:
+    done = shell.run(listing, check=False)
+    if not done.ok:
+        message = "Docker does not answer, so the nodes cannot be removed"
+        hint = "start it with `sudo systemctl start docker`, then run this again"
+        raise CapabilityError(message, hint=hint, details=done.stderr.strip())
+    return done.stdout.split()
 
 
 def _at_once(

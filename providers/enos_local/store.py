@@ -15,7 +15,6 @@ and `take-images` are the two halves.
 import fcntl
 import hashlib
 import os
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,7 +24,7 @@ from pathlib import Path
 from enos.errors import CapabilityError, ProviderError
 from enos.process import Shell
 from enos.progress import Progress
-from enos_local.container import RM, daemon_json, put_files, write_files
+from enos_local.container import RM, daemon_json, put_files, scratch, write_files
 from enos_local.layout import NODE
 
 INSIDE = "/enos/store"
@@ -36,7 +35,6 @@ NO_OVERLAY = frozenset(
 )
 SOCKET_LIMIT = 107  # sun_path of unix(7), less its final zero
 READY_SECONDS = 60.0
-STOP_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,13 +163,11 @@ def _start(
             image,
         ]
     )
-    with tempfile.TemporaryDirectory(prefix="enos-builder-") as folder:
+    with scratch(store.path.parent, "builder-files") as folder:
         lines = (f"{name}={value}\n" for name, value in environment.items())
-        write_files(
-            Path(folder),
-            {"environment": "".join(lines), "daemon.json": daemon_json()},
-        )
-        put_files(shell, store.builder, Path(folder))
+        files = {"environment": "".join(lines), "daemon.json": daemon_json()}
+        write_files(folder, files)
+        put_files(shell, store.builder, folder)
     shell.run(["docker", "start", store.builder])
     _await(shell, store)
 
@@ -194,8 +190,9 @@ def _await(shell: Shell, store: Store) -> None:
 
 
 def _stop(shell: Shell, store: Store) -> None:
-    # An orderly end, so that the daemon closes its databases.
-    stop = ("docker", "stop", "--time", str(STOP_SECONDS), store.builder)
+    # An orderly end of the daemon, which closes its databases; the rest need not.
+    units = ("docker.socket", "docker.service", "containerd.service")
+    stop = ("docker", "exec", store.builder, "systemctl", "stop", *units)
     shell.run(stop, check=False)
     shell.run([*RM, store.builder], check=False)
 

@@ -287,6 +287,12 @@ def test_nodes_share_the_layers_of_an_image_and_nothing_they_write(
     check_untouched(around, two)
     with provider.image_daemon() as host:
         docker("--host", host, "rmi", "tiny:2")
+        docker("--host", host, "tag", "tiny:1", "tiny:3")
+    check_untouched(around, two)
+    # Images made later reach the nodes that are there when they are acquired again.
+    provider.acquire(TWO)
+    for node in (one, two):
+        inside(around, node, "docker", "image", "inspect", "tiny:1", "tiny:3")
     check_untouched(around, two)
 
 

@@ -16,6 +16,11 @@ UP = Answer(stdout="26.1.5\n")
 DENIED = Answer(stderr="permission denied while trying to connect", returncode=1)
 
 
+@pytest.fixture(autouse=True)
+def _all_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+
+
 def missing(call: Call) -> Answer:
     raise CapabilityError(f"`{call.argv[0]}` cannot be started")
 
@@ -84,6 +89,28 @@ def test_where_enos_may_not_help_itself_it_says_what_does(
     with pytest.raises(CapabilityError) as caught:
         ensure(shell, machine)
     assert hint in caught.value.hint
+
+
+@pytest.fixture
+def _no_programs(monkeypatch: pytest.MonkeyPatch, _all_programs: None) -> None:
+    monkeypatch.setattr("shutil.which", lambda _: None)
+
+
+@pytest.mark.usefixtures("_no_programs")
+def test_small_programs_are_installed_like_docker_is() -> None:
+    shell = RecordingShell()
+    shell.script(VERSION, UP)
+    progress = ensure(shell, ROOT)
+    assert shell.lines[1].endswith("iproute2 openssh-client")
+    assert len(progress.decisions) == 1
+    with pytest.raises(CapabilityError, match="ssh, ssh-keygen, ip"):
+        ensure(shell, USER)
+
+
+def test_doctor_names_the_packages_of_missing_programs() -> None:
+    check = doctor.programs_check({"ssh": "openssh-client", "ip": "iproute2"})
+    assert check.fix == "sudo apt-get install iproute2 openssh-client"
+    assert doctor.programs_check({}).ok
 
 
 def test_a_daemon_that_never_answers_is_given_up(

@@ -84,6 +84,14 @@ def test_release_removes_by_label_and_nothing_else() -> None:
     ]
 
 
+def test_release_cannot_do_without_the_daemon_that_holds_the_nodes() -> None:
+    shell = RecordingShell()
+    shell.on("docker ps *", stderr="Cannot connect", returncode=1)
+    with pytest.raises(CapabilityError) as caught:
+        nodes.release(shell, RecordingProgress(), "enos-1")
+    assert "systemctl start docker" in caught.value.hint
+
+
 def test_release_of_nothing_says_so() -> None:
     progress = RecordingProgress()
     nodes.release(RecordingShell(), progress, "enos-1")
@@ -168,7 +176,7 @@ def test_a_build_that_fails_names_its_log(tmp_path: Path) -> None:
         image.ensure(shell, RecordingProgress(), step(), tmp_path)
     assert "node-image.log" in caught.value.message
     assert caught.value.details == "E: Unable to fetch"
-    assert [p.name for p in tmp_path.iterdir()] == []
+    assert [p.name for p in tmp_path.iterdir()] == ["node-image.lock"]
 
 
 BASE_ID = "docker image inspect --format*"
@@ -196,7 +204,7 @@ def test_the_base_is_bootstrapped_where_it_does_not(
     assert programs == [
         "docker",
         "debootstrap",
-        "debootstrap",
+        "unshare",
         "tar",
         "docker",
         "docker",
@@ -255,7 +263,7 @@ def test_what_a_killed_builder_left_is_stopped_and_published(tmp_path: Path) -> 
     kept.dirty.touch()
     shell.calls.clear()
     store.settle(shell, progress, kept, "enos-node:1")
-    assert [argv[1] for argv in shell.argvs] == ["stop", "rm", "ps", "run"]
+    assert [argv[1] for argv in shell.argvs] == ["exec", "rm", "ps", "run"]
     assert shell.argvs[-1][-1] == "--sweep"
     assert len(progress.decisions) == 1
     assert not kept.dirty.exists()
