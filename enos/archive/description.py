@@ -1,6 +1,5 @@
 """What an archive tells about its experiment, read in one pass over the file."""
 
-import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -19,17 +18,18 @@ LARGEST = 64 << 20  # bytes of a result that are looked into
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """How a benchmark's scenario went: failed rows of all its rows.
+    """How a benchmark's scenario went.
 
     Attributes:
-        run: the folder of its results, ``bench-1``.
+        run: the folder of its results, named after time and workload.
+        verdict: the outcome in one line.
 
     """
 
     run: str
     name: str
-    rows: int
-    failed: int
+    ok: bool
+    verdict: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +80,7 @@ class _Findings:
     """What the members have told so far."""
 
     events: list[dict[str, Any]] = field(default_factory=list)
-    rows: dict[tuple[str, str], list[bool]] = field(default_factory=dict)
+    scenarios: list[Scenario] = field(default_factory=list)
     links: list[Link] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -119,8 +119,7 @@ def as_text(description: Description) -> str:
             for link in description.network
         ),
         *(
-            f"scenario  {one.run} {one.name}: {_verdict(ok=not one.failed)}"
-            + (f" ({one.failed} of {one.rows} failed)" if one.failed else "")
+            f"scenario  {one.run} {one.name}: {_verdict(ok=one.ok)}, {one.verdict}"
             for one in description.scenarios
         ),
         *(
@@ -178,10 +177,7 @@ def _description(path: Path, manifest: Manifest, findings: _Findings) -> Descrip
         began=_when(min(times)) if times else "",
         ended=_when(max(times)) if times else "",
         phases=tuple(phases),
-        scenarios=tuple(
-            Scenario(run=run, name=name, rows=len(oks), failed=oks.count(False))
-            for (run, name), oks in findings.rows.items()
-        ),
+        scenarios=tuple(findings.scenarios),
         network=tuple(findings.links),
         notes=tuple(findings.notes),
     )
@@ -204,10 +200,7 @@ def _look_into(
     text = io.StringIO(data.read().decode("utf-8", "replace"), newline="")
     try:
         reader(name, text, findings)
-    except (
-        *(ValueError, LookupError, TypeError, AttributeError),
-        *(OverflowError, csv.Error),
-    ) as bad:
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as bad:
         findings.notes.append(f"`{name}` cannot be read: {type(bad).__name__}: {bad}")
 
 
@@ -238,13 +231,19 @@ def _read_network(_name: str, text: IO[str], findings: _Findings) -> None:
 
 def _read_scenarios(name: str, text: IO[str], findings: _Findings) -> None:
     run = name.split("/")[-2]
-    for row in csv.DictReader(text):
-        oks = findings.rows.setdefault((run, row["scenario"]), [])
-        oks.append(row["ok"].lower() in {"true", "1"})
+    for one in json.load(text):
+        findings.scenarios.append(
+            Scenario(
+                run=run,
+                name=str(one["name"]),
+                ok=bool(one["ok"]),
+                verdict=str(one["verdict"]),
+            )
+        )
 
 
 _READERS: Mapping[str, Callable[[str, IO[str], _Findings], None]] = {
     "journal.jsonl": _read_journal,
     "results/tc.json": _read_network,
-    "results/bench-*/results.csv": _read_scenarios,
+    "results/*/results.json": _read_scenarios,
 }

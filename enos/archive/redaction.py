@@ -276,6 +276,8 @@ def _replace(rule: re.Pattern[bytes], line: bytes, mark: bytes) -> tuple[bytes, 
         quoted = re.match(rb"[ub]?(\\?[\"'])", value)
         opening = quoted[0] if quoted else b""
         closing = quoted[1] if quoted and value.endswith(quoted[1]) else b""
+        if not quoted and found["key"].rstrip().endswith(b'":'):
+            opening = closing = b'"'  # a number in JSON, which must stay JSON
         return found["key"] + opening + mark + closing
 
     return rule.sub(hide, line), count

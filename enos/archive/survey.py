@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from enos.archive.plan import TREES, BackupPlan, Tree, backup_plan
+from enos.archive.plan import FOLDERS, TOP, TREES, BackupPlan, Tree, backup_plan
 from enos.archive.redaction import leaves
 from enos.errors import ArchiveError, EnosError
 from enos.process import Shell
@@ -55,13 +55,16 @@ def plan_backup(
 
 
 def files_of(directory: Path) -> tuple[str, ...]:
-    """Return the regular files of a folder, links not followed, relative, sorted."""
-    found = []
-    for folder, _, names in os.walk(directory):
-        paths = [Path(folder) / name for name in names]
-        regular = [path for path in paths if path.is_file() and not path.is_symlink()]
-        found += [path.relative_to(directory).as_posix() for path in regular]
-    return tuple(sorted(found))
+    """Return the regular files worth looking at, links not followed, relative, sorted.
+
+    The provider's folder is not entered: it may hold the machines' own disks.
+    """
+    found = [path for name in TOP if (path := directory / name).is_file()]
+    for top in FOLDERS:
+        for folder, _, names in os.walk(directory / top):
+            found += [Path(folder) / name for name in names]
+    regular = (path for path in found if path.is_file() and not path.is_symlink())
+    return tuple(sorted(path.relative_to(directory).as_posix() for path in regular))
 
 
 def passwords_of(path: Path) -> tuple[str, ...]:

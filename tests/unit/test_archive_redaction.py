@@ -74,6 +74,7 @@ def test_a_password_is_found_in_its_escaped_forms(form: str) -> None:
         ("admin_password: abc # why", "admin_password: [redacted]"),
         ('  "password": "x y",', '  "password": "[redacted]",'),
         ("export OS_PASSWORD='abc'", "export OS_PASSWORD='[redacted]'"),
+        ('{"token": 15, "a": 1}', '{"token": "[redacted]", "a": 1}'),
         ("memcache_secret_key = abc", "memcache_secret_key = [redacted]"),
         ("auth_encryption_key=abc", "auth_encryption_key=[redacted]"),
         ("\tauth_pass abc", "\tauth_pass [redacted]"),

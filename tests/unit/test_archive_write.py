@@ -85,9 +85,11 @@ def directory(tmp_path: Path) -> Path:
         "kolla/globals.yml": "kolla_base_distro: debian\n",
         "logs/up.log": f"$ ansible --extra {PASSWORD}\n",
         "provider/id_ed25519": "-----BEGIN OPENSSH PRIVATE KEY-----\n",
-        "results/bench-1/results.csv": (
-            "run,scenario,iteration,ok\n1,Nova.boot,0,true\n1,Nova.boot,1,False\n"
-            "1,Keystone.auth,0,true\n"
+        "results/bench-1/results.json": json.dumps(
+            [
+                {"name": "boot", "ok": False, "verdict": "1 of 2 iterations passed"},
+                {"name": "auth", "ok": True, "verdict": "2 of 2 iterations passed"},
+            ]
         ),
         "results/tc.json": json.dumps(
             {
@@ -431,8 +433,8 @@ def test_a_description_tells_the_whole_story(
         "host      c2               unreachable: no route",
         "phase     up         finished      60.0 s",
         "network   control-1 → compute-1: rtt asked 50, measured 50.3 passed",
-        "scenario  bench-1 Nova.boot: FAILED (1 of 2 failed)",
-        "scenario  bench-1 Keystone.auth: passed",
+        "scenario  bench-1 boot: FAILED, 1 of 2 iterations passed",
+        "scenario  bench-1 auth: passed, 2 of 2 iterations passed",
         "version   enos 9.0",
     ):
         assert line in text
