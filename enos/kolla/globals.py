@@ -31,6 +31,9 @@ FRONTED = (
 LEAN = ("fluentd", "heat", "horizon")
 """On by kolla's defaults, off here unless the experiment turns them on."""
 
+MERGED = frozenset({"node_custom_config"})
+"""Of the user's map, what never reaches kolla: its folder is merged into enos's."""
+
 SMALL = 2
 """With so few processors, one worker process per service."""
 
@@ -89,7 +92,8 @@ def plan_globals(situation: Situation) -> Globals:
         values |= mine
         if mine and why:
             decisions.append(why)
-    return Globals(values={**values, **situation.user}, decisions=tuple(decisions))
+    user = {k: v for k, v in situation.user.items() if k not in MERGED}
+    return Globals(values={**values, **user}, decisions=tuple(decisions))
 
 
 def render(values: Mapping[str, Any]) -> str:

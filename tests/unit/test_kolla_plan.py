@@ -1,0 +1,307 @@
+"""From an experiment's testbed to inventory, variables, lanes and commands."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from enos.ansible import configuration
+from enos.ansible import inventory as ini
+from enos.errors import CapabilityError, ConfigError
+from enos.kolla import globals as variables
+from enos.kolla import site
+from enos.kolla.deployment import kolla_command, plan_runs
+from enos.kolla.inventory import parse_multinode
+from enos.kolla.nodes import Node
+from enos.kolla.plan import Deployment, Installed, Place, Wish, plan_deployment
+from enos.kolla.releases import RELEASES, Release, release
+from enos.kolla.switches import switch
+from enos.testbed import Host, Network, Nic, Testbed
+from enos.toolenvs import LOCKS
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "kolla"
+UPDATE = bool(os.environ.get("UPDATE_GOLDEN"))
+DEFAULTS: dict[str, Any] = {
+    "enable_openstack_core": True,
+    "enable_horizon": "{{ enable_openstack_core | bool }}",
+    "enable_keystone": "{{ enable_openstack_core | bool }}",
+    "enable_mariadb": True,
+    "enable_neutron": "{{ enable_openstack_core | bool }}",
+    "enable_nova": "{{ enable_openstack_core | bool }}",
+    "enable_openvswitch": "{{ enable_neutron | bool }}",
+    "enable_ovs_dpdk": False,
+    "ovs_datapath": "{{ 'netdev' if enable_ovs_dpdk | bool else 'system' }}",
+}
+
+BARE = Node(limits=True, modules=True, sysctl=True, openvswitch=True, kvm=True, cpus=8)
+CONFINED = Node(
+    limits=False,
+    modules=False,
+    sysctl=False,
+    openvswitch=False,
+    kvm=False,
+    container=True,
+    cpus=2,
+)
+
+
+def host(number: int, name: str, *roles: str, group: str = "grp1") -> Host:
+    nics = tuple(
+        Nic(device=device, network=network, addresses=addresses)
+        for device, network, addresses in (
+            ("eth0", "api", (f"10.0.0.{number}/24",)),
+            ("eth1", "external", ()),
+            ("eth2", "tunnel", (f"10.0.2.{number}/24",)),
+        )
+    )
+    return Host(
+        name=name,
+        address=f"10.0.0.{number}",
+        key=Path("/keys/id"),
+        groups=(group,),
+        roles=roles,
+        nics=nics,
+    )
+
+
+NETWORKS = (
+    Network(
+        name="api", cidr="10.0.0.0/24", roles=("api",), pool=("10.0.0.128", "10.0.0.9")
+    ),
+    Network(name="external", cidr="10.0.1.0/24", roles=("external",)),
+    Network(name="tunnel", cidr="10.0.2.0/24", roles=("tunnel",)),
+)
+SMALL = Testbed(
+    provider="paper",
+    hosts=(
+        host(2, "control-1", "control", "network"),
+        host(3, "compute-1", "compute", group="grp2"),
+        host(4, "compute-2", "compute", group="grp3"),
+    ),
+    networks=NETWORKS,
+)
+
+
+def installed() -> Installed:
+    folder = GOLDEN / "installed"
+
+    def text(name: str) -> str:
+        return (folder / name).read_text(encoding="utf-8")
+
+    return Installed(
+        bin=Path("/tool/bin"),
+        ansible=Path("/tool/ansible"),
+        groups=parse_multinode(text("multinode")),
+        plays=site.read_site(text("site.yml"), text),
+        defaults=DEFAULTS,
+        mitogen=Path("/tool/mitogen"),
+    )
+
+
+def plan(
+    testbed: Testbed = SMALL,
+    *,
+    node: Node = BARE,
+    kolla: Mapping[str, Any] | None = None,
+    virt: str = "kvm",
+    action: str = "deploy",
+) -> Deployment:
+    return plan_deployment(
+        Wish(session="enos-1", release=release("2026.1"), virt=virt, kolla=kolla or {}),
+        testbed=testbed,
+        nodes={each.name: node for each in testbed.hosts},
+        installed=installed(),
+        place=Place(root=Path("/lab/kolla"), sockets=Path("/tmp/s")),
+        action=action,
+    )
+
+
+def agree(name: str, text: str) -> None:
+    file = GOLDEN / name
+    if UPDATE:
+        file.write_text(text, encoding="utf-8")
+    assert text == file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("name", "node"), [("bare", BARE), ("confined", CONFINED)])
+def test_files_of_a_deployment_are_those_of_the_golden_files(
+    name: str, node: Node
+) -> None:
+    deployment = plan(node=node, virt="qemu")
+    agree(f"{name}-inventory.ini", ini.render(deployment.inventory))
+    agree(f"{name}-globals.yml", variables.render(deployment.variables))
+    agree(f"{name}-decisions.txt", "\n".join(deployment.decisions) + "\n")
+
+
+def test_ansible_s_configuration_is_that_of_the_golden_file() -> None:
+    text = plan().ansible_cfg.replace(str(configuration.HERE), "<enos>")
+    agree("ansible.cfg", text)
+
+
+def test_the_lanes_are_those_of_the_golden_file() -> None:
+    runs = plan_runs(plan(node=CONFINED))
+    lines = [
+        f"{lane.name} after {', '.join(lane.after) or 'nothing'}: {lane.run.title}"
+        for lane in runs
+    ]
+    agree("lanes.txt", "\n".join(lines) + "\n")
+
+
+def test_a_role_named_like_a_service_moves_the_service_to_its_machines() -> None:
+    hosts = (*SMALL.hosts, host(5, "conductor-1", "nova-conductor"))
+    deployment = plan(replace(SMALL, hosts=hosts))
+    members = deployment.inventory.members
+    assert members("nova-conductor") == ("conductor-1",)
+    assert members("nova-api") == ("control-1",)
+    assert "conductor-1" in members("baremetal")
+    assert "conductor-1" in members("common")
+    told = "`nova-conductor` runs on conductor-1 only, as its role says"
+    assert told in deployment.decisions
+
+
+def test_a_network_role_of_its_own_takes_the_agents_from_the_control_node() -> None:
+    hosts = (
+        host(2, "control-1", "control"),
+        host(6, "network-1", "network"),
+        host(3, "compute-1", "compute"),
+    )
+    deployment = plan(replace(SMALL, hosts=hosts))
+    assert deployment.inventory.members("neutron-dhcp-agent") == ("network-1",)
+    assert deployment.inventory.members("neutron-server") == ("control-1",)
+    assert deployment.variables["enable_haproxy"] == "no"
+
+
+def test_without_a_control_node_nothing_is_planned() -> None:
+    with pytest.raises(ConfigError, match="no machine has the role `control`"):
+        plan(replace(SMALL, hosts=SMALL.hosts[1:]))
+
+
+def test_two_control_nodes_get_a_virtual_address_from_the_pool() -> None:
+    hosts = (*SMALL.hosts, host(7, "control-2", "control", "network"))
+    values = plan(replace(SMALL, hosts=hosts)).variables
+    assert values["kolla_internal_vip_address"] == "10.0.0.128"
+    assert values["enable_haproxy"] == "yes"
+    assert "enable_proxysql" not in values
+    assert 1 <= int(values["keepalived_virtual_router_id"]) <= 254
+
+
+def test_a_virtual_address_without_a_pool_is_an_error_with_a_way_out() -> None:
+    networks = (replace(NETWORKS[0], pool=None), *NETWORKS[1:])
+    hosts = (*SMALL.hosts, host(7, "control-2", "control"))
+    with pytest.raises(ConfigError, match="no network has free addresses") as caught:
+        plan(replace(SMALL, hosts=hosts, networks=networks))
+    assert "kolla_internal_vip_address" in caught.value.hint
+
+
+def test_the_user_s_map_wins_over_every_choice_of_ours() -> None:
+    kolla = {"ovs_datapath": "system", "enable_horizon": "yes", "set_sysctl": "yes"}
+    values = plan(node=CONFINED, kolla=kolla).variables
+    assert {key: values[key] for key in kolla} == kolla
+
+
+def test_a_folder_of_the_user_s_configuration_is_merged_and_not_passed_on() -> None:
+    assert (
+        "node_custom_config"
+        not in plan(kolla={"node_custom_config": "patch/"}).variables
+    )
+
+
+def test_services_the_user_turns_on_get_their_plays() -> None:
+    def roles(deployment: Deployment) -> set[str]:
+        return {each.service for each in site.joined(deployment.lanes)}
+
+    assert "horizon" not in roles(plan())
+    assert "horizon" in roles(plan(kolla={"enable_horizon": "yes"}))
+
+
+def test_a_service_nothing_is_known_of_keeps_its_play() -> None:
+    services = {each.service for each in site.joined(plan().lanes)}
+    assert "magnum" in services
+    assert "ovs-dpdk" not in services
+
+
+def test_plays_for_upgrades_are_left_out_of_a_deployment_only() -> None:
+    def names(action: str) -> list[str]:
+        lanes = plan(action=action).lanes
+        return [str(each.play["name"]) for each in site.joined(lanes)]
+
+    assert "Reload Nova API services" not in names("deploy")
+    assert "Reload Nova API services" in names("upgrade")
+
+
+def test_prechecks_are_run_for_their_own_action_only() -> None:
+    assert "prechecks" in {
+        e.service for e in site.joined(plan(action="precheck").lanes)
+    }
+    assert "prechecks" not in {e.service for e in site.joined(plan().lanes)}
+
+
+def test_a_lane_groups_hosts_by_its_own_services_only() -> None:
+    lanes = plan().lanes
+    plays = yaml.safe_load(site.render(lanes["database"]))
+    grouping = next(play for play in plays if "Group hosts" in play["name"])
+    items = [task.get("with_items") for task in grouping["tasks"]]
+    assert items == [None, ["enable_mariadb_{{ enable_mariadb | bool }}"]]
+
+
+def test_user_space_switching_puts_the_tunnels_on_a_bridge() -> None:
+    deployment = plan(node=CONFINED)
+    values = deployment.inventory.hosts["compute-1"]
+    assert values["tunnel_interface"] == "br-phy"
+    assert values["enos_tunnel_device"] == "eth2"
+    assert values["enos_tunnel_address"] == "10.0.2.3/24"
+    assert [each.service for each in deployment.lanes["switch"]][-1] == "enos"
+    assert plan().inventory.hosts["compute-1"]["tunnel_interface"] == "eth2"
+
+
+def test_user_space_switching_without_a_network_for_tunnels_is_refused() -> None:
+    hosts = tuple(replace(each, nics=each.nics[:2]) for each in SMALL.hosts)
+    with pytest.raises(CapabilityError, match="tenant networks cannot span"):
+        plan(replace(SMALL, hosts=hosts), node=CONFINED)
+
+
+def test_limits_that_cannot_be_raised_are_left_out_of_libvirt_s_configuration() -> None:
+    assert "max_files" not in plan(node=CONFINED).config["nova/qemu.conf.j2"]
+    assert plan().config == {}
+
+
+def test_options_of_a_kolla_command_follow_the_sub_command() -> None:
+    argv = kolla_command(plan(), ("deploy", "--tags", "nova")).argv
+    assert argv[1:3] == ("deploy", "--configdir")
+    assert argv[-2:] == ("--tags", "nova")
+    assert "/lab/kolla/ansible/enos-site.yml" in argv
+
+
+def test_a_playbook_of_the_user_s_is_the_one_that_is_run() -> None:
+    argv = kolla_command(plan(), ("deploy", "--playbook", "mine.yml")).argv
+    assert argv.count("--playbook") == 1
+
+
+@pytest.mark.parametrize("each", RELEASES, ids=lambda each: each.name)
+def test_the_lock_of_a_release_pins_what_the_release_says(each: Release) -> None:
+    pins = (LOCKS / f"{each.lock}.txt").read_text(encoding="utf-8").splitlines()
+    assert f"kolla-ansible=={each.kolla_ansible}" in pins
+    assert f"ansible=={each.ansible}" in pins
+    assert any(pin.startswith("mitogen==") for pin in pins)
+
+
+def test_an_unknown_release_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ConfigError, match="`wallaby`") as caught:
+        release("wallaby")
+    assert all(f"`{each.name}`" in caught.value.hint for each in RELEASES)
+
+
+def test_a_switch_that_depends_on_what_only_ansible_knows_is_unknown() -> None:
+    values = {"enable_x": "{{ groups['x'] | length > 0 }}", "enable_y": "{{ a | zip }}"}
+    assert switch("enable_x", values) is None
+    assert switch("enable_y", values) is None
+    assert switch("enable_absent", values) is None
+
+
+def test_a_line_outside_any_group_of_an_inventory_is_refused() -> None:
+    with pytest.raises(ValueError, match="line 1"):
+        parse_multinode("stray\n[control]\n")
