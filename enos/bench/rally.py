@@ -280,7 +280,7 @@ def _fetch(bench: Bench, folder: PurePosixPath, places: Mapping[str, Path]) -> N
         bench.shell.pipe(argv, unpack)
         for key, target in places.items():
             place = Path(scratch) / "runs" / key
-            if (place / "outcome.json").exists():
+            if (place / "outcome.json").exists() and not target.exists():
                 place.replace(target)
 
 

@@ -47,7 +47,8 @@ def tell(event: str, **more: str) -> None:
 
 def main(folder: Path) -> None:
     """Run what is not done yet of the folder's job."""
-    os.setpgrp()
+    if os.getpgrp() != os.getpid():  # sshd has made it the leader already
+        os.setpgrp()
     lock = (folder / "lock").open("w")
     _lock(lock.fileno())
     threading.Thread(target=_heartbeat, daemon=True).start()
@@ -103,7 +104,8 @@ def _rally(folder: Path, job: dict[str, Any]) -> Any:  # noqa: ANN401 - Rally ha
     _load(plugins_folder)
     if (folder / "running").exists():
         tell("awaiting", what="leftovers of an interrupted scenario to be removed")
-        _remove_leftovers(job["env"]["existing@openstack"])
+        for spec in job["env"].values():
+            _remove_leftovers(spec)
         (folder / "running").unlink()
     if not (folder / "ready").exists():  # killed while it was made: anew
         database.unlink(missing_ok=True)

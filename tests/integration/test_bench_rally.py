@@ -1,0 +1,206 @@
+"""Rally for real on a host reached by SSH; no cloud: its scenarios are dummies."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from enos import content
+from enos.bench import environment, rally
+from enos.bench.rally import Bench, judge, run_folder, run_workload
+from enos.bench.workload import Workload, load_workload
+from enos.errors import BenchmarkError, EnosError
+from enos.process import LocalShell, end_leftovers
+from enos.remote import run_on
+from enos.testbed import Host
+from enos.testing import RecordingProgress
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+SPEC: dict[str, object] = {}  # no platform: dummies need no cloud
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+TASK = """
+version: 2
+title: a dummy
+subtasks:
+  - title: dummy
+    scenario:
+      {{ scenario }}:
+        {{ arguments | default("sleep: 0.01") }}
+    runner:
+      constant: {times: {{ times }}, concurrency: 1}
+    sla:
+      failure_rate: {max: 0}
+"""
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """This machine, through an sshd of the test's own."""
+    folder = tmp_path_factory.mktemp("sshd")
+    program = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+    assert program, "sshd is missing: `make test` installs openssh-server"
+    for name in ("key", "host"):
+        argv = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name)
+        subprocess.run(argv, check=True)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    config = folder / "sshd_config"
+    config.write_text(
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\n"
+        f"AuthorizedKeysFile {folder}/key.pub\nStrictModes no\nUsePAM no\n"
+        "PidFile none\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
+        "Subsystem sftp internal-sftp\n"
+    )
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)
+    found = Host(name="here", address="127.0.0.1", port=port, key=folder / "key")
+    with subprocess.Popen((program, "-D", "-f", config, "-E", folder / "log")) as sshd:
+        try:
+            until(lambda: run_on(LocalShell(), found, ("true",), check=False).ok)
+            yield found
+        finally:
+            sshd.terminate()
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PurePosixPath]:
+    """A folder for the bench host's files that is not this machine's own."""
+    folder = PurePosixPath(tmp_path_factory.mktemp("bench-host"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(environment, "PLACE", folder)
+        patch.setattr(rally, "PLACE", folder)
+        yield folder
+
+
+@pytest.fixture
+def bench(host: Host, cache: Path, place: PurePosixPath) -> Bench:
+    assert place
+    shell = LocalShell(session="enos-bench-test")
+    return Bench(host=host, cache=cache, shell=shell, progress=RecordingProgress())
+
+
+def workload(folder: Path, scenarios: str) -> Workload:
+    (folder / "load").mkdir()
+    (folder / "load" / "dummy.yml").write_text(TASK)
+    path = folder / "load" / "run.yml"
+    path.write_text(f"rally:\n  scenarios:\n{scenarios}")
+    return load_workload(path)
+
+
+def until(there: object) -> None:
+    deadline = time.monotonic() + 60
+    while not there():  # type: ignore[operator] # a predicate
+        assert time.monotonic() < deadline, "it did not come to pass within a minute"
+        time.sleep(0.1)
+
+
+def test_a_broken_scenario_leaves_the_others_their_reports(
+    tmp_path: Path, bench: Bench, place: PurePosixPath
+) -> None:
+    load = workload(
+        tmp_path,
+        "    - {file: dummy.yml, name: good, args: {scenario: Dummy.dummy, times: 3}}\n"
+        "    - {file: dummy.yml, name: no such, args: {scenario: No.such, times: 1}}\n"
+        "    - {file: dummy.yml, name: failing, args: {scenario: Dummy.dummy_exception,"
+        " times: 2, arguments: 'size_of_message: 5'}}\n",
+    )
+    folder = run_folder(tmp_path / "results", load, NOW)
+
+    results = run_workload(load, bench, spec=SPEC, results=folder)
+
+    good, unknown, failing = results
+    assert good.ok
+    assert len(good.iterations) == 3
+    assert good.plugin == "Dummy.dummy"
+    assert "No.such" in unknown.error
+    assert failing.failed == 2
+    assert not failing.slas[0].ok
+    html = (folder / "01-good" / "report.html").read_text()
+    assert "<html" in html
+    assert (folder / "03-failing" / "report.html").exists()
+    assert [one["ok"] for one in json.loads((folder / "results.json").read_text())] == [
+        True,
+        False,
+        False,
+    ]
+    assert (folder / "results.csv").read_text().count("\ngood,") == 3
+    with pytest.raises(BenchmarkError, match="2 of 3 scenarios failed"):
+        judge(results)
+    assert not list((Path(place) / "runs").iterdir()), "nothing secret may stay behind"
+
+
+def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, bench: Bench) -> None:
+    load = workload(
+        tmp_path,
+        "    - {file: dummy.yml, name: one, args: {scenario: Dummy.dummy, times: 1}}\n"
+        "    - {file: dummy.yml, name: two, args: {scenario: Dummy.dummy, times: 1,"
+        " arguments: 'sleep: 15'}}\n",
+    )
+    folder = run_folder(tmp_path / "results", load, NOW)
+    log = folder / "rally.log"
+    failures: list[EnosError] = []
+
+    def first() -> None:
+        try:
+            run_workload(load, bench, spec=SPEC, results=folder)
+        except EnosError as error:
+            failures.append(error)
+
+    running = threading.Thread(target=first)
+    running.start()
+    until(lambda: log.exists() and log.read_text().count('"started"') == 2)
+    end_leftovers("enos-bench-test")
+    running.join()
+    assert failures
+    assert not (folder / "results.json").exists()
+    assert run_folder(tmp_path / "results", load, datetime.now(UTC)) == folder
+
+    results = run_workload(load, bench, spec=SPEC, results=folder)
+
+    assert [one.ok for one in results] == [True, True]
+    started = [line for line in log.read_text().splitlines() if '"started"' in line]
+    assert len(started) == 3, "the first must not run twice"
+
+
+def test_every_shipped_task_is_valid_for_rally(
+    tmp_path: Path, bench: Bench, place: PurePosixPath
+) -> None:
+    assert place
+    library = content.folder("workloads") / "rally"
+    tasks = {}
+    for name in content.names("workloads"):
+        for run in load_workload(content.find("workloads", name)).runs:
+            tasks[run.file.name] = run.task
+    scenarios = "\n".join(
+        f"    - {{file: {file.name}}}" for file in sorted(library.glob("*.yml"))
+    )
+    (tmp_path / "run.yml").write_text(f"rally:\n  scenarios:\n{scenarios}\n")
+    for run in load_workload(tmp_path / "run.yml").runs:
+        tasks[run.file.name] = run.task
+    (tmp_path / "tasks.json").write_text(json.dumps(tasks))
+    python = rally._python(bench)
+
+    check = Path(__file__).with_name("rally_syntax.py")
+    done = subprocess.run(
+        [python, check, tmp_path, *library.glob("*.py")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr[-3000:]
+    assert set(done.stdout.split()) == set(tasks)
