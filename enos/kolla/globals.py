@@ -35,7 +35,10 @@ MERGED = frozenset({"node_custom_config"})
 """Of the user's map, what never reaches kolla: its folder is merged into enos's."""
 
 SMALL = 2
-"""With so few processors, one worker process per service."""
+"""With so few processors, one worker process per service and rare health checks."""
+
+RARELY = 120
+"""Seconds between health checks of a container there; kolla's default is 30."""
 
 Values = dict[str, Any]
 
@@ -109,7 +112,9 @@ def is_on(value: object) -> bool:
 
 def _lean(_: Situation) -> tuple[Values, str]:
     values: Values = {f"enable_{name}": "no" for name in LEAN}
-    return values, f"{', '.join(LEAN)} are off unless `kolla:` turns them on"
+    values["nova_console"] = "none"
+    names = ", ".join((*LEAN, "graphical consoles"))
+    return values, f"{names} are off unless `kolla:` turns them on"
 
 
 def _entry_point(situation: Situation) -> tuple[Values, str]:
@@ -169,7 +174,14 @@ def _workers(situation: Situation) -> tuple[Values, str]:
     least = min((node.cpus for node in situation.nodes.values()), default=1)
     if least > SMALL:
         return {}, ""
-    return {"openstack_service_workers": "1"}, f"{least} processors: one worker each"
+    values: Values = {
+        "openstack_service_workers": "1",
+        # Each check of RabbitMQ starts an Erlang machine; on a busy host they pile up.
+        "default_container_healthcheck_interval": str(RARELY),
+        "default_container_healthcheck_timeout": str(RARELY),
+    }
+    why = f"{least} processors: one worker each, health checks every {RARELY} s"
+    return values, why
 
 
 def _limits(situation: Situation) -> tuple[Values, str]:

@@ -96,7 +96,7 @@ def test_a_phase_out_of_order_names_the_one_to_run(
 ) -> None:
     with (
         starting(file, None, workshop) as session,
-        pytest.raises(StateError, match="`up` has not been completed") as caught,
+        pytest.raises(StateError, match="no machines were acquired") as caught,
     ):
         _ = session.testbed
 
