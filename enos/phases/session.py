@@ -57,11 +57,12 @@ class Session:
 
     @property
     def testbed(self) -> Testbed:
-        """What was acquired; raises StateError before `up`."""
-        self.require("up")
+        """What was acquired; raises StateError while nothing is."""
         found = self.directory.load().testbed
         if found is None:
-            raise StateError("the state names no testbed", hint="run `enos up` again")
+            where = self.directory.path.name
+            hint = "run `enos up` first"
+            raise StateError(f"no machines were acquired in `{where}`", hint=hint)
         return found
 
     @property

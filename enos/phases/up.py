@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from enos.phases import images
-from enos.phases.planned import planned_testbed
 from enos.phases.session import Session, phase
 from enos.state import directory as directories
 
@@ -17,9 +16,10 @@ def run(session: Session) -> None:
     """Acquire the testbed; what is there already is kept."""
     with phase(session, "up") as running:
         inner, experiment = running.session, session.experiment
-        images.share(inner, planned_testbed(experiment.provider, experiment.demand))
+        images.share(inner)
         testbed = inner.provider.acquire(experiment.demand)
         inner.save(testbed=testbed)
+        images.provide(inner)
         for name, value in testbed.facts.items():
             session.directory.journal.append("fact", f"{name}: {value}", phase="up")
     state = session.directory.load()
