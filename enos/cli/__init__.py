@@ -1,5 +1,6 @@
 """argv to one call to a printed result; the only place that writes to a terminal."""
 
+import errno
 import importlib
 import sys
 import traceback
@@ -9,7 +10,7 @@ from typing import Any
 
 import click
 
-from enos.errors import EnosError
+from enos.errors import CapabilityError, EnosError
 
 COMMANDS = {
     "new": "Write a commented experiment file",
@@ -36,6 +37,7 @@ that `enos --help` loads neither pydantic nor Ansible nor a cloud client."""
 
 BUG = 70
 INTERRUPTED = 130
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Lazy(click.Group):
@@ -97,12 +99,24 @@ def main(argv: Sequence[str] | None = None) -> None:
         click.echo("interrupted: the same command goes on from here", err=True)
         sys.exit(INTERRUPTED)
     except EnosError as error:
-        from enos.cli.console import Console
-
-        Console().error(error)
-        sys.exit(error.exit_code)
+        sys.exit(_failed(error))
     except Exception as bug:  # noqa: BLE001 - the boundary: anything else is a bug
+        if isinstance(bug, OSError) and bug.errno in FULL:
+            sys.exit(_failed(_full(bug)))
         sys.exit(_bug(bug))
+
+
+def _failed(error: EnosError) -> int:
+    from enos.cli.console import Console
+
+    Console().error(error)
+    return error.exit_code
+
+
+def _full(error: OSError) -> EnosError:
+    where = f" for `{error.filename}`" if error.filename else ""
+    hint = "make room, then run the same command again: it goes on from here"
+    return CapabilityError(f"there is no room{where}: {error.strerror}", hint=hint)
 
 
 def _bug(bug: Exception) -> int:
