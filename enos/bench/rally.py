@@ -117,12 +117,12 @@ def env_spec(clouds_yaml: str, cloud: str = "") -> dict[str, Any]:
 def run_folder(root: Path, workload: Workload, now: datetime) -> Path:
     """Return the folder for a run: one of the same workload cut short, or a new one."""
     wanted = _identity(workload)
-    for folder in sorted(root.glob(f"*-{workload.name}"), reverse=True):
+    for folder in sorted(root.glob(f"bench-*-{workload.name}"), reverse=True):
         mark = folder / "identity"
         same = mark.exists() and mark.read_text(encoding="ascii") == wanted
         if same and not (folder / DONE).exists():
             return folder
-    return root / f"{now:%Y-%m-%dT%H-%M-%S}-{workload.name}"
+    return root / f"bench-{now:%Y-%m-%dT%H-%M-%S}-{workload.name}"
 
 
 def run_workload(

@@ -55,6 +55,7 @@ def run(session: Session) -> None:
         image = guest(inner)
         cloud = connect(session.directory.kolla / "clouds.yaml")
         found = converge(planned(inner, image), cloud, inner.progress)
+        running.facts.update({"image": image.name, "flavor": _flavor(image)})
         if session.experiment.virt == "fake":
             inner.progress.decision("fake computes boot nothing: no guest is tried")
             return
@@ -70,7 +71,7 @@ def _prove(
         Request(
             ids=found.ids,
             image=found.images[image.name],
-            flavor="m1.nano" if image.kernel else "m1.tiny",
+            flavor=_flavor(image),
             vantages=vantages(network or session.testbed.with_role("control")),
             marker=READY if image.kernel else "",
         ),
@@ -84,6 +85,11 @@ def _prove(
         f"a guest on {seen.host} was active after {seen.seconds_to_active:.1f} s and "
         f"answered ping from {seen.seen_from} after {seen.seconds_to_ping:.1f} s"
     )
+
+
+def _flavor(image: GuestImage) -> str:
+    """Return the smallest flavor the image is known to boot with."""
+    return "m1.nano" if image.kernel else "m1.tiny"
 
 
 def _public_key(session: Session) -> str:

@@ -36,7 +36,9 @@ def planned(session: Session) -> netem.EmulationPlan:
     """Return the plan for the experiment's constraints on its testbed."""
     testbed = session.testbed
     known = vips(session.directory.kolla, testbed)
-    return netem.plan_emulation(session.experiment.constraints, testbed, vips=known)
+    here = netem.controller_addresses(session.shell)
+    constraints = session.experiment.constraints
+    return netem.plan_emulation(constraints, testbed, vips=known, controller=here)
 
 
 def lines(session: Session) -> tuple[str, ...]:
@@ -84,8 +86,10 @@ def prove(session: Session) -> Proof:
         backend=netem.Backend(backend),
         sockets=sockets,
     )
-    found = _measured(session, netem.pairs_to_measure(plan, testbed))
-    several = netem.verdicts(found, _baseline(session))
+    before = _baseline(session)
+    pairs = netem.pairs_to_measure(plan, testbed)
+    found = _measured(session, pairs, baseline=before)
+    several = netem.verdicts(found, before)
     proof = Proof(backend=backend, verdicts=several, measurement=found)
     _keep(session, PROOF, proof.to_json())
     return proof
@@ -130,12 +134,18 @@ def _lines(plan: netem.EmulationPlan, backend: netem.Backend) -> tuple[str, ...]
     )
 
 
-def _measured(session: Session, pairs: tuple[netem.Pair, ...]) -> netem.Measurement:
+def _measured(
+    session: Session,
+    pairs: tuple[netem.Pair, ...],
+    *,
+    baseline: netem.Measurement | None = None,
+) -> netem.Measurement:
     return netem.measure(
         pairs,
         session.testbed,
         session.shell,
         session.progress,
+        baseline=baseline,
         sockets=session.directory.sockets,
     )
 
