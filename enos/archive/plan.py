@@ -9,7 +9,7 @@ from enos.testbed import Host, Testbed
 
 Argv = tuple[str, ...]
 
-TOP = ("experiment.yml", "journal.jsonl", "state.json")
+TOP = (".yml", ".json", ".jsonl")  # suffixes of files in the directory itself
 FOLDERS = ("kolla", "logs", "results")
 JOURNAL_LINES = 5000
 _DOCKERS = ("docker", "podman")
@@ -130,7 +130,9 @@ def wanted(files: Iterable[str]) -> tuple[str, ...]:
         sorted(
             path
             for path in files
-            if path in TOP or ("/" in path and path.partition("/")[0] in FOLDERS)
+            if (
+                path.partition("/")[0] in FOLDERS if "/" in path else path.endswith(TOP)
+            )
         )
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from enos.archive.plan import FOLDERS, TOP, TREES, BackupPlan, Tree, backup_plan
+from enos.archive.plan import FOLDERS, TREES, BackupPlan, Tree, backup_plan
 from enos.archive.redaction import leaves
 from enos.errors import ArchiveError, EnosError
 from enos.process import Shell
@@ -59,7 +59,7 @@ def files_of(directory: Path) -> tuple[str, ...]:
 
     The provider's folder is not entered: it may hold the machines' own disks.
     """
-    found = [path for name in TOP if (path := directory / name).is_file()]
+    found = list(directory.iterdir())
     for top in FOLDERS:
         for folder, _, names in os.walk(directory / top):
             found += [Path(folder) / name for name in names]
