@@ -47,12 +47,12 @@ def answer(net: NamespaceTestbed, question: str) -> Verdict:
     progress = RecordingProgress()
     backend = probe_backend(net.testbed, net.shell, progress).backend
 
-    def look() -> Measurement:
-        return measure(pairs, net.testbed, net.shell, progress)
+    def look(*, rates: bool) -> Measurement:
+        return measure(pairs, net.testbed, net.shell, progress, rates=rates)
 
-    baseline = look()
+    baseline = look(rates=False)
     apply(plan, net.testbed, net.shell, progress, backend=backend)
-    found = verdicts(look(), baseline)
+    found = verdicts(look(rates=True), baseline)
     check(plan, net.testbed, net.shell, backend=backend)
     reset(net.testbed, net.shell, progress)
     return next(one for one in found if one.quantity == JUDGED[quantity])

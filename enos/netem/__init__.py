@@ -14,18 +14,19 @@ Acting takes a `Shell` and a `Progress`, and works on all hosts at once or not a
     baseline = measure(pairs, testbed, shell, progress)         # before shaping
     apply(plan, testbed, shell, progress, backend=choice.backend)
     check(plan, testbed, shell, backend=choice.backend)         # daemon dead?
-    found = measure(pairs, testbed, shell, progress)            # Measurement, to_json
+    found = measure(pairs, testbed, shell, progress, baseline=baseline)     # to_json
     several = verdicts(found, baseline)                         # Verdict, to_json
     table(several)                                              # rows under HEADER
     require(several)                                            # or EmulationError
     reset(testbed, shell, progress)                             # only what enos added
 
-`apply`, `check`, `measure`, `reset` and `probe_backend` take `sockets=` as
-`enos.remote` does. Failures are EmulationError, or CapabilityError where a host lacks a
-program or the kernel a feature.
+`controller_addresses(shell)` gives what `controller` wants: where this machine is one
+of the hosts, its SSH connections are spared. `apply`, `check`, `measure`, `reset` and
+`probe_backend` take `sockets=` as `enos.remote` does. Failures are EmulationError, or
+CapabilityError where a host lacks a program or the kernel a feature.
 """
 
-from enos.netem.act import apply, check, reset
+from enos.netem.act import apply, check, controller_addresses, reset
 from enos.netem.backend import Choice, choose, probe_backend
 from enos.netem.commands import Backend, HostCommands, commands
 from enos.netem.measure import measure
@@ -62,6 +63,7 @@ __all__ = [
     "check",
     "choose",
     "commands",
+    "controller_addresses",
     "measure",
     "pairs_to_measure",
     "plan_emulation",

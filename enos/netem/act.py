@@ -1,9 +1,10 @@
 """Making an emulated network real: apply, check and reset, on all hosts at once."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from enos.errors import EmulationError
+from enos.errors import CapabilityError, EmulationError
 from enos.netem.commands import (
     Backend,
     HostCommands,
@@ -85,6 +86,20 @@ def reset(
     with progress.step("Remove the network emulation"):
         done = on_each(testbed.hosts, lambda host: _clear(shell, host, sockets))
         _raise_refusals(done)
+
+
+def controller_addresses(shell: Shell) -> tuple[str, ...]:
+    """Return the addresses of this machine, for `plan_emulation`; () without ip(8)."""
+    try:
+        said = shell.run(("ip", "-j", "address"), check=False).stdout
+    except CapabilityError:
+        return ()  # not Linux, hence not one of the testbed's hosts
+    return tuple(
+        address["local"]
+        for link in json.loads(said or "[]")
+        for address in link.get("addr_info", ())
+        if address.get("scope") == "global"
+    )
 
 
 def _run(shell: Shell, host: Host, script: str, sockets: Path | None) -> Completed:

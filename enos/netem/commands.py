@@ -10,6 +10,7 @@ from importlib.resources import files
 from textwrap import indent
 
 from enos.netem.plan import EmulationPlan
+from enos.netem.standalone import standalone
 from enos.netem.trafficcontrol import HANDLE, TrafficClass, batch, classes
 from enos.netem.userspace import (
     CHAIN,
@@ -117,14 +118,13 @@ def _of_host(host: str, plan: EmulationPlan, backend: Backend) -> HostCommands:
 def _queue_files(
     several: tuple[Queue, ...], plan: EmulationPlan
 ) -> list[tuple[str, str]]:
-    source = files("enos.netem").joinpath(DAEMON).read_text(encoding="utf-8")
     tables = [
         (f"mangle{version}", iptables_lines(several, version, spared_ports=ports))
         for ports in (plan.spared_ports,)
         for version in (4, 6)
     ]
     return [
-        (DAEMON, source),
+        (DAEMON, standalone(DAEMON)),
         ("classes.json", lanes(several) + "\n"),
         ("sources.ipset", ipset_lines(several)),
         *((name, lines) for name, lines in tables if lines),

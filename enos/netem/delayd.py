@@ -1,12 +1,12 @@
 """Delays and loses the packets of netfilter queues, where the kernel has no netem.
 
-enos copies this file to the nodes and runs it there with their own Python (3.8 or
-later): it needs the standard library and CAP_NET_ADMIN, nothing else. One queue is
-one class of shaping. The kernel keeps the packets; only their ids come up here
-(NFQNL_COPY_META), are put in order of their due time and sent back with a verdict.
+enos copies this file, made `standalone`, to the nodes and runs it there with their own
+Python (3.8 or later): it needs the standard library and CAP_NET_ADMIN, nothing else.
+One queue is one class of shaping. The kernel keeps the packets; only their ids come up
+here (NFQNL_COPY_META), are put in order of their due time and sent back with a verdict.
 
 Usage: ``delayd.py CLASSES PIDFILE``, where CLASSES is a JSON list of
-``{"queue", "delay_us", "jitter_us", "loss", "duplicates"…}`` objects, see `Lane`.
+``{"queue", "delay_us", "jitter_us", "loss", …}`` objects, the arguments of `Lane`.
 
 Protocol: linux/netfilter/nfnetlink_queue.h, linux/netfilter/nfnetlink.h.
 """
@@ -14,9 +14,7 @@ Protocol: linux/netfilter/nfnetlink_queue.h, linux/netfilter/nfnetlink.h.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
-import gc
 import heapq
 import json
 import os
@@ -30,10 +28,11 @@ import time
 from collections import deque
 from pathlib import Path
 
+from enos.netem.precedence import hurry
+
 NETLINK_NETFILTER = 12
 SOL_NETLINK, NETLINK_NO_ENOBUFS = 270, 5
 SO_RCVBUFFORCE = 33
-PR_SET_TIMERSLACK = 29
 
 PACKET, VERDICT, CONFIG, VERDICT_BATCH = 0x300, 0x301, 0x302, 0x303
 REQUEST, ACK = 1, 4
@@ -208,18 +207,6 @@ def connect(lanes: list[Lane]) -> socket.socket:
     return queues
 
 
-def hurry() -> None:
-    """Ask for precise timers and, where allowed, to run before other programs."""
-    gc.disable()  # nothing here makes cycles, and a collection is a pause
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0)
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, 0, -20)
-
-
 class Sleeper:
     """Waits for packets or for a time, and learns how late it wakes.
 
@@ -289,7 +276,7 @@ def main(classes: str, pidfile: str) -> None:
         signal.signal(number, lambda *_: sys.exit(0))
     queues = connect(lanes)
     Path(pidfile).write_text(f"{os.getpid()}\n", encoding="utf-8")
-    hurry()
+    sys.stderr.write(f"scheduling: {hurry()}\n")
     serve(queues, lanes)
 
 

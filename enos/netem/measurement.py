@@ -73,6 +73,7 @@ class MeasuredPair:
     Attributes:
         rate_there: bits per second on the wire from source to destination, None where
             it was not measured; likewise `rate_back`.
+        attempts: how often it was measured; the last time counts.
 
     """
 
@@ -80,6 +81,7 @@ class MeasuredPair:
     trips: Trips
     rate_there: float | None = None
     rate_back: float | None = None
+    attempts: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +123,7 @@ def _pair_to_json(one: MeasuredPair) -> dict[str, Any]:
         "rtt_ms": {name: getattr(one.trips, name) for name in _FIGURES},
         "rate_there_bits": one.rate_there,
         "rate_back_bits": one.rate_back,
+        "attempts": one.attempts,
     }
 
 
@@ -134,6 +137,7 @@ def _pair_from_json(plain: Mapping[str, Any]) -> MeasuredPair:
         trips=Trips(**{name: plain["rtt_ms"][name] for name in _FIGURES}),
         rate_there=plain["rate_there_bits"],
         rate_back=plain["rate_back_bits"],
+        attempts=plain.get("attempts", 1),
     )
 
 

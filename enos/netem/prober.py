@@ -1,8 +1,9 @@
 """Measures round trips to several hosts by ICMP echo, with a clock in user space.
 
-enos sends this file to a host's own Python (3.8 or later) on standard input, since
-fping and ping take the kernel's time of arrival, which is before a netfilter queue:
-they do not see a delay made where packets arrive. Needs CAP_NET_RAW, nothing else.
+enos sends this file, made `standalone`, to a host's Python (3.8 or later) on standard
+input, since fping and ping take the kernel's time of arrival, which is before a
+netfilter queue: they do not see a delay made where packets arrive. Needs CAP_NET_RAW,
+nothing else.
 
 Usage: ``python3 - COUNT PERIOD_MS PATIENCE_MS ADDRESS…``, prints one JSON object:
 address -> list of round trips in milliseconds, null for a lost one.
@@ -13,7 +14,6 @@ Protocol: RFC 792, RFC 4443.
 from __future__ import annotations
 
 import contextlib
-import gc
 import json
 import os
 import select
@@ -21,6 +21,8 @@ import socket
 import struct
 import sys
 import time
+
+from enos.netem.precedence import hurry
 
 _ECHO = struct.Struct("!BBHHHI")
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
@@ -99,9 +101,7 @@ def _socket(version: int) -> socket.socket:
 
 def main(count: int, period: float, patience: float, targets: list[str]) -> None:
     """Probe all targets, evenly over each period, and print what came back."""
-    gc.disable()
-    with contextlib.suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    hurry()
     prober = Prober(targets, count)
     start = time.monotonic()
     for turn in range(count):
