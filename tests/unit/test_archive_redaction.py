@@ -117,6 +117,8 @@ def test_what_a_telling_key_names_is_redacted(given: str, expected: str) -> None
         "password = None",
         "admin_password: {{ keystone_admin_password }}",
         "provider = fernet",
+        "Access denied for user 'mysql'@'localhost' (using password: NO)",
+        "Invoked with auth_password=NOT_LOGGING_PARAMETER auth_registry=None",
         "www_authenticate_uri = http://10.0.0.1:5000",
         "transport_url = rabbit://h1:5672//",
         "X-Auth-Token: {SHA256}0a1b2c",
