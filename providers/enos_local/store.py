@@ -3,7 +3,7 @@
 One folder of the cache, mounted read-only in each node (`/enos/store`):
 
     docker/      the data root of the builder, a container that runs Docker alone
-    layers/ID    the image layers, hard links to the builder's files
+    layers/ID    the image layers, moved here when the builder ends; it keeps links
     sets/HASH    Docker's image database as it was when the builder last ended
     current      link to the set a new node takes at its first start
 
@@ -111,6 +111,9 @@ def builder(
     One at a time on a machine: a second one waits for the first to end.
     """
     with _locked(store, wait=True):
+        if store.dirty.exists():  # an earlier one was killed, maybe while publishing
+            _stop(shell, store)
+            _publish(shell, store, image)
         store.dirty.touch()
         _start(shell, store, image, flags, environment)
         try:
