@@ -89,9 +89,9 @@ def cli(context: click.Context, /, **outer: Any) -> None:  # noqa: ANN401 - clic
 def main(argv: Sequence[str] | None = None) -> None:
     """Run enos and exit: the one place where failures become exit codes."""
     try:
-        cli.main(args=None if argv is None else list(argv), standalone_mode=False)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
+        words = None if argv is None else list(argv)
+        # None, or the status a command gave to `Context.exit`.
+        sys.exit(cli.main(args=words, prog_name="enos", standalone_mode=False))
     except click.ClickException as usage:
         usage.show()
         sys.exit(usage.exit_code)

@@ -50,12 +50,10 @@ def enos(here: Path, capsys: pytest.CaptureFixture[str]) -> Enos:
 
     def run(*argv: str) -> Ended:
         capsys.readouterr()
-        code = 0
-        try:
+        with pytest.raises(SystemExit) as stopped:
             main(argv)
-        except SystemExit as stopped:
-            code = int(stopped.code or 0)
         seen = capsys.readouterr()
+        code = int(stopped.value.code or 0)
         return Ended(code=code, out=stable(seen.out), err=stable(seen.err))
 
     return run
