@@ -88,8 +88,8 @@ PEM_BEGIN = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----")
 _PEM_END = re.compile(rb"-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----")
 _PEM_BODY = re.compile(rb"[\s|\"'\\\w+/=:,-]*")
 _HARMLESS = re.compile(
-    rb"(?i)[ub]?[\"']?(?:|none|null|true|false|yes|no|<none>|not_logging_parameter|\*+|[|>][+-]?|\{\{.*|\$\{[^}]*\}|\$[A-Z_]+)"
-    rb"[\"']?[\s,}]*"
+    rb"(?i)[ub]?[\"']?(?:|none|null|true|false|yes|no|<none>|not_logging_parameter"
+    rb"|\*+|[|>][+-]?|\{\{.*|\$\{[^}]*\}|\$[A-Z_]+)[\"']?[\s,}]*"
 )
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _MARKS = (b"[redacted]", b"<redacted>", *(bytes([sign]) * 8 for sign in b"*#~^%$!+=_"))

@@ -107,11 +107,15 @@ def write(
             _finish(work, done, manifest, destination)
     except OSError as bad:
         raise _cannot_write(destination, bad) from bad
+    _warn_of_gaps(manifest, progress)
+    return manifest
+
+
+def _warn_of_gaps(manifest: Manifest, progress: Progress) -> None:
     for host in manifest.hosts:
         if host.status != OK:
             told = "; ".join((*host.reasons, *(f"no {path}" for path in host.missing)))
             progress.warn(f"{host.name} is {host.status} in the archive: {told}")
-    return manifest
 
 
 def _prepared(plan: BackupPlan, progress: Progress) -> Secrets:

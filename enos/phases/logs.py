@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from enos.errors import ConfigError, ProcessError, StateError, meant
 from enos.phases.session import Session
+from enos.process import Completed
 from enos.remote import on_each, run_on
 from enos.testbed import Host, Testbed
 
@@ -70,19 +71,9 @@ def read(
         hosts,
         lambda host: run_on(session.shell, host, argv, check=False, sockets=sockets),
     )
-    failed = {
-        name: done
-        for name, done in results.items()
-        if done.returncode not in {0, NONE_HERE}
-    }
-    for name, done in failed.items():
-        raise ProcessError(
-            f"the logs of `{service}` cannot be read on {name}",
-            argv=done.argv,
-            returncode=done.returncode,
-            hint="run `enos status` to see which hosts answer",
-            details=done.stderr.strip(),
-        )
+    for name, done in results.items():
+        if done.returncode not in {0, NONE_HERE}:
+            raise _unreadable(service, name, done)
     found = {name: done.stdout for name, done in results.items() if done.ok}
     if not found:
         known = {word for done in results.values() for word in done.stdout.split()}
@@ -91,3 +82,13 @@ def read(
             hint=meant(service, known) or "run `enos os` first",
         )
     return found
+
+
+def _unreadable(service: str, host: str, done: Completed) -> ProcessError:
+    return ProcessError(
+        f"the logs of `{service}` cannot be read on {host}",
+        argv=done.argv,
+        returncode=done.returncode,
+        hint="run `enos status` to see which hosts answer",
+        details=done.stderr.strip(),
+    )
