@@ -18,8 +18,9 @@ start a guest when it may not raise its limits."""
 
 FAKE_COMPUTE = """\
 [DEFAULT]
-compute_driver = fake.FakeDriver
+compute_driver = fake.FakeDriverWithoutFakeNodes
 """
+"""The one of Nova's fake drivers that keeps its identity when it is restarted."""
 
 
 def plan_overrides(*, virt: str, nodes: Mapping[str, Node]) -> dict[str, str]:

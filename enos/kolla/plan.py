@@ -20,6 +20,8 @@ from enos.kolla.switches import switch
 from enos.testbed import Host, Testbed
 
 TUNNEL_BRIDGE = "br-phy"
+DEPLOYS = frozenset({"deploy", "reconfigure", "upgrade"})
+"""Actions that change what runs on the nodes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,13 +205,19 @@ def plan_deployment(
             user=wish.kolla,
         )
     )
-    lanes = plan_lanes(installed, chosen.values, action=action)
+    fakes = wish.fake_computes if wish.virt == "fake" else 0
+    lanes = plan_lanes(
+        installed, chosen.values, action=action, fakes=fakes > 1 and action in DEPLOYS
+    )
     return Deployment(
         release=wish.release,
         place=place,
         installed=installed,
         inventory=mapped.inventory,
-        variables=chosen.values,
+        variables={
+            **chosen.values,
+            **({"enos_fake_computes": fakes} if fakes > 1 else {}),
+        },
         lanes=lanes,
         shadow=_shadow(lanes, nodes, chosen.values),
         config=overrides.plan_overrides(virt=wish.virt, nodes=nodes),
@@ -220,14 +228,15 @@ def plan_deployment(
 
 
 def plan_lanes(
-    installed: Installed, values: Mapping[str, Any], *, action: str
+    installed: Installed, values: Mapping[str, Any], *, action: str, fakes: bool = False
 ) -> dict[str, tuple[ServicePlay, ...]]:
     """Return the lanes that have something to do, with enos's own plays added."""
     known = {**installed.defaults, **values}
     plays = site.wanted(
         installed.plays, action=action, switch=lambda name: switch(name, known)
     )
-    return site.with_own(site.deal(plays), netdev=known.get("ovs_datapath") == "netdev")
+    netdev = known.get("ovs_datapath") == "netdev"
+    return site.with_own(site.deal(plays), netdev=netdev, fakes=fakes)
 
 
 def keystone_url(values: Mapping[str, Any]) -> str:

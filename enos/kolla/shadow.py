@@ -6,6 +6,7 @@ kolla-ansible itself is never touched. What is changed, and why, is told as deci
 - `kolla_toolbox`: runs a module in the container directly, not through a new Ansible.
 - `library/*.py`: imports within functions are repeated at the end of the file, since
   mitogen sends along only what a module imports at its top level.
+- role `service-ks-register`: registers a service with one login to Keystone.
 - role `module-load`: does nothing, only where the kernel has no loadable modules.
 """
 
@@ -19,6 +20,7 @@ OVERLAY = Path(__file__).parent / "overlay"
 INNER_IMPORT = re.compile(
     r"^\s+from (ansible\.module_utils\.kolla_\w+) import", re.MULTILINE
 )
+FAKES = "enos_fake_computes"
 COPIED = ("action_plugins", "filter_plugins", "library", "module_utils")
 """Folders of plug-ins, which Ansible looks for beside the real path of a playbook."""
 
@@ -119,14 +121,20 @@ def build(shadow: Shadow, original: Path, place: Path) -> None:
 
 def _roles(shadow: Shadow, original: Path, place: Path) -> None:
     place.mkdir()
-    replaced = {"module-load"} if shadow.without_modules else set()
+    (place / FAKES).symlink_to(OVERLAY / "roles" / FAKES)
+    replaced = {"service-ks-register"}
+    replaced |= {"module-load"} if shadow.without_modules else set()
     patched = {Path(p.file).parts[1] for p in PATCHES if p.file.startswith("roles/")}
     for role in original.iterdir():
         if role.name in patched:
             shutil.copytree(role, place / role.name)
             continue
-        source = OVERLAY / "roles" / role.name if role.name in replaced else role
-        (place / role.name).symlink_to(source)
+        if role.name in replaced:
+            shutil.copytree(OVERLAY / "roles" / role.name, place / role.name)
+            if (role / "defaults").is_dir():
+                (place / role.name / "defaults").symlink_to(role / "defaults")
+            continue
+        (place / role.name).symlink_to(role)
 
 
 def _patch(shadow: Shadow, place: Path) -> None:

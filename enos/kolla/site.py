@@ -47,19 +47,25 @@ LANES: tuple[LanePlan, ...] = (
     ),
     LanePlan(name="database", services=("mariadb",), after=("base",)),
     LanePlan(
-        name="messaging",
-        services=("memcached", "valkey", "redis", "rabbitmq", "etcd"),
+        name="fabric",
+        services=(
+            *("memcached", "valkey", "redis", "rabbitmq", "etcd"),
+            *("openvswitch", "ovs-dpdk", "ovn-controller", "ovn-db"),
+        ),
         after=("base",),
+    ),
+    LanePlan(name="keystone", services=("keystone",), after=("database",)),
+    LanePlan(
+        name="nova-databases",
+        services=("nova-bootstrap",),
+        after=("database", "fabric"),
     ),
     LanePlan(
-        name="switch",
-        services=("openvswitch", "ovs-dpdk", "ovn-controller", "ovn-db"),
-        after=("base",),
+        name="glance", services=("glance", "placement"), after=("keystone", "fabric")
     ),
-    LanePlan(name="keystone", services=("keystone",), after=("database", "messaging")),
-    LanePlan(name="glance", services=("glance", "placement"), after=("keystone",)),
-    LanePlan(name="nova", services=("nova",), after=("keystone",)),
-    LanePlan(name="neutron", services=("neutron",), after=("keystone", "switch")),
+    LanePlan(name="nova", services=("nova",), after=("keystone", "nova-databases")),
+    LanePlan(name="neutron", services=("neutron",), after=("keystone", "fabric")),
+    LanePlan(name="fakes", services=("fake computes",), after=("nova", "neutron")),
 )
 REST = "others"
 """Lane of every service that no other lane names; runs after all of them."""
@@ -99,6 +105,38 @@ BRIDGES = ServicePlay(
 )
 
 
+FAKES = (
+    ServicePlay(
+        service="fake computes",
+        play={
+            "name": "Add pretended compute hosts",
+            "hosts": "compute",
+            "gather_facts": False,
+            "tags": ["nova", "nova-cell"],
+            "roles": [{"role": "enos_fake_computes"}],
+        },
+    ),
+    ServicePlay(
+        service="fake computes",
+        play={
+            "name": "Map pretended compute hosts to their cell",
+            "hosts": "nova-conductor[0]",
+            "gather_facts": False,
+            "tags": ["nova", "nova-cell"],
+            "tasks": [
+                {
+                    "name": "Discover compute hosts",
+                    "ansible.builtin.import_role": {
+                        "name": "enos_fake_computes",
+                        "tasks_from": "discover.yml",
+                    },
+                }
+            ],
+        },
+    ),
+)
+
+
 def read_site(text: str, included: Callable[[str], str]) -> tuple[ServicePlay, ...]:
     """Return the plays of `site.yml`, imported playbooks put in place.
 
@@ -112,7 +150,7 @@ def read_site(text: str, included: Callable[[str], str]) -> tuple[ServicePlay, .
         if file:
             name = str(file).removesuffix(".yml")
             inner = yaml.safe_load(included(str(file)))
-            plays += [ServicePlay(service=name, play=play) for play in inner]
+            plays += [ServicePlay(service=_part(name, p), play=p) for p in inner]
         else:
             plays.append(ServicePlay(service=_service(entry), play=entry))
     return tuple(plays)
@@ -150,15 +188,17 @@ def deal(plays: Sequence[ServicePlay]) -> dict[str, tuple[ServicePlay, ...]]:
 
 
 def with_own(
-    lanes: Mapping[str, Sequence[ServicePlay]], *, netdev: bool
+    lanes: Mapping[str, Sequence[ServicePlay]], *, netdev: bool, fakes: bool
 ) -> dict[str, tuple[ServicePlay, ...]]:
-    """Return the lanes with enos's own plays: node preparation first, bridges last."""
+    """Return the lanes with enos's own plays: preparation, bridges, fake computes."""
     mine = {name: tuple(plays) for name, plays in lanes.items()}
     first = len([each for each in mine["base"] if each.service in ALWAYS])
     base = mine["base"]
     mine["base"] = (*base[:first], PREPARE, *base[first:])
-    if netdev and "switch" in mine:
-        mine["switch"] = (*mine["switch"], BRIDGES)
+    if netdev and any(e.service == "openvswitch" for e in mine.get("fabric", ())):
+        mine["fabric"] = (*mine["fabric"], BRIDGES)
+    if fakes:
+        mine["fakes"] = (*base[:first], *FAKES)
     return mine
 
 
@@ -209,6 +249,12 @@ def switches(play: Play) -> tuple[tuple[str, bool], ...]:
         for pattern in patterns
         for name, state in SWITCH.findall(str(pattern))
     )
+
+
+def _part(playbook: str, play: Play) -> str:
+    # Nova's databases need no Keystone: their plays may run while it is deployed.
+    first = str(play.get("name", "")).startswith("Bootstrap nova")
+    return f"{playbook}-bootstrap" if first else playbook
 
 
 def _service(play: Play) -> str:
