@@ -100,7 +100,9 @@ def test_a_publication_killed_between_two_steps_goes_on(
 ) -> None:
     # Moved, but the link back was not made yet; and half a set was written.
     (store / "layers/id1").mkdir(parents=True)
+    (store / "layers/id1/link").write_text("SHORT1")
     (store / "docker/overlay2/id1/diff").rename(store / "layers/id1/diff")
+    (store / "layers/id2").mkdir()
     (store / "sets/.fresh/image").mkdir(parents=True)
     run("publish-images", store)
     assert (store / "docker/overlay2/id1/diff/file").read_text() == "of 1"
