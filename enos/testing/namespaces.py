@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 from enos.errors import CapabilityError
 from enos.process import Completed, LocalShell
@@ -71,6 +71,18 @@ class NamespaceShell:
         return self.here.stream(
             self._inside(argv), log=log, on_line=on_line, env=env, cwd=cwd, check=check
         )
+
+    def pipe(
+        self,
+        argv: Sequence[str | os.PathLike[str]],
+        consume: Callable[[IO[bytes]], None],
+        *,
+        check: bool = True,
+        timeout: float | None = None,
+    ) -> Completed:
+        """See `enos.process.Shell.pipe`."""
+        words = self._inside(argv)
+        return self.here.pipe(words, consume, check=check, timeout=timeout)
 
     def _inside(self, argv: Sequence[str | os.PathLike[str]]) -> tuple[str, ...]:
         words = tuple(os.fspath(word) for word in argv)

@@ -1,5 +1,6 @@
 """An emulated network between namespaces of this machine, measured."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -170,3 +171,32 @@ def test_secondary_and_ipv6_addresses_are_shaped_like_the_first(
         line = said(net, 2, "sh", "-c", f"fping -q -c5 -p20 -t500 {target} 2>&1")
         least = float(line.rpartition("= ")[2].split("/")[0])
         assert 24.5 < least < 27
+
+
+CONNECT = """
+import socket, sys, time
+began = time.monotonic()
+socket.socket().connect_ex(("10.99.0.3", int(sys.argv[1])))  # refused after one RTT
+print(1000 * (time.monotonic() - began))
+"""
+
+
+def test_ssh_is_spared_where_enos_comes_through_shaped_links(
+    net: NamespaceTestbed, backend: Backend
+) -> None:
+    plan = plan_emulation(ASKED, net.testbed, controller=("10.99.0.1",))
+    shape(net, plan, backend)
+
+    trips = {
+        port: float(said(net, 0, "python3", "-c", CONNECT, port))
+        for port in ("22", "23")
+    }
+    direct = re.search(
+        r"direct_packets_stat (\d+)", said(net, 0, "tc", "-s", "qdisc", "show")
+    )
+
+    assert trips["22"] < 20
+    assert trips["23"] > 45
+    assert direct
+    assert int(direct[1]) >= 1
+    reset(net.testbed, net.shell, RecordingProgress())
