@@ -47,6 +47,7 @@ def ensure(shell: Shell, progress: Progress, step: Step, cache: Path) -> str:
             step.skipped(f"{tag} is there")
         else:
             _build(shell, step, tag, _write(folder / "context", context), cache)
+            _forget_older(shell, tag)
     return tag
 
 
@@ -61,6 +62,13 @@ def _build(shell: Shell, step: Step, tag: str, context: Path, cache: Path) -> No
             hint=hint,
             details=failed.details,
         ) from failed
+
+
+def _forget_older(shell: Shell, tag: str) -> None:
+    listing = ("docker", "images", "--format", "{{.Repository}}:{{.Tag}}", NAME)
+    for other in shell.run(listing).stdout.split():
+        if other != tag:
+            shell.run(["docker", "rmi", other], check=False)  # refused while in use
 
 
 def build_argv(tag: str, context: Path) -> tuple[str, ...]:

@@ -167,6 +167,17 @@ def test_a_node_image_that_is_there_is_not_built(tmp_path: Path) -> None:
     assert not [line for line in shell.lines if line.startswith("docker build")]
 
 
+def test_a_new_node_image_takes_the_place_of_older_ones(tmp_path: Path) -> None:
+    shell = RecordingShell()
+    shell.on("docker image inspect *", returncode=1)
+    shell.on("docker image inspect --format*", stdout="sha256:1\n")
+    shell.on("docker images *", stdout="enos-node:old\n")
+    tag = image.ensure(shell, RecordingProgress(), step(), tmp_path)
+    build, _, forget = shell.lines[-3:]
+    assert build.startswith(f"docker build --network host --tag {tag} ")
+    assert forget == "docker rmi enos-node:old"
+
+
 def test_a_build_that_fails_names_its_log(tmp_path: Path) -> None:
     shell = RecordingShell()
     shell.on("docker image inspect *", returncode=1)
