@@ -1,4 +1,4 @@
-"""How long `enos --help` takes, against a bare interpreter: python benchmarks/startup.py.
+"""How long `enos --help` takes against a bare interpreter: benchmarks/startup.py.
 
 Wall seconds of whole processes, the median of RUNS after one warm-up.
 """

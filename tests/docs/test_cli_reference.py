@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
@@ -31,15 +30,22 @@ def commands(
             yield from commands(below, opened(below, name, parent=context))
 
 
-def opened(command: click.Command, name: str, **more: Any) -> click.Context:
+def opened(
+    command: click.Command,
+    name: str,
+    *,
+    parent: click.Context | None = None,
+    width: int | None = None,
+) -> click.Context:
     """Return the context click makes for a command before it reads any argument."""
+    settings = command.context_settings
     return click.Context(
-        command, info_name=name, **{**command.context_settings, **more}
+        command, info_name=name, parent=parent, terminal_width=width, **settings
     )
 
 
 def page() -> str:
-    top = opened(cli, "enos", terminal_width=88)
+    top = opened(cli, "enos", width=88)
     parts = [HEAD]
     for name, told in commands(cli, top):
         parts.append(f"## {name}\n\n```text\n{told}\n```\n")
