@@ -28,7 +28,12 @@ FRONTED = (
 )
 """Groups whose services clients reach by `kolla_internal_vip_address`."""
 
-LEAN = ("fluentd", "heat", "horizon")
+LEAN: Mapping[str, str] = {
+    "enable_fluentd": "no",
+    "enable_heat": "no",
+    "enable_horizon": "no",
+    "nova_console": "none",
+}
 """On by kolla's defaults, off here unless the experiment turns them on."""
 
 MERGED = frozenset({"node_custom_config"})
@@ -85,6 +90,7 @@ def plan_globals(situation: Situation) -> Globals:
         _datapath,
         _clock,
         _wrappers,
+        _migration,
         _virtualisation,
     )
     values: Values = dict(situation.images)
@@ -223,6 +229,15 @@ def _wrappers(situation: Situation) -> tuple[Values, str]:
         return {}, ""
     return {"neutron_agents_wrappers": "no"}, (
         "dnsmasq and haproxy of Neutron run inside its agents' containers"
+    )
+
+
+def _migration(situation: Situation) -> tuple[Values, str]:
+    inside = _lacking(situation, lambda node: not node.container)
+    if not inside or situation.virt == "fake":
+        return {}, ""
+    return {"libvirt_enable_sasl": "no"}, (
+        "libvirt asks no password of its peers: their network is this machine's own"
     )
 
 

@@ -254,7 +254,7 @@ def test_user_space_switching_puts_the_tunnels_on_a_bridge() -> None:
     assert values["tunnel_interface"] == "br-phy"
     assert values["enos_tunnel_device"] == "eth2"
     assert values["enos_tunnel_address"] == "10.0.2.3/24"
-    assert [each.service for each in deployment.lanes["switch"]][-1] == "enos"
+    assert [each.service for each in deployment.lanes["fabric"]][-1] == "enos"
     assert plan().inventory.hosts["compute-1"]["tunnel_interface"] == "eth2"
 
 
