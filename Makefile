@@ -5,7 +5,7 @@ ENOS := $(VENV)/bin/enos
 PARTS := openssh-server openssh-client iproute2 iptables ipset fping iperf3 cpio \
          qemu-system-x86 debootstrap docker.io
 
-.PHONY: demo test check golden clean
+.PHONY: demo killed test check golden clean
 
 demo: $(ENOS) ## the main job, end to end, on this machine
 	$(ENOS) deploy -f topologies/demo.yml
@@ -15,6 +15,9 @@ demo: $(ENOS) ## the main job, end to end, on this machine
 	$(ENOS) backup
 	$(ENOS) destroy --hard
 	$(ENOS) info
+
+killed: $(VENV)/.dev ## the main job again, killed at ten random moments (after `make demo`)
+	ENOS_KILL_SEED=$${ENOS_KILL_SEED:-1} $(VENV)/bin/pytest -s tests/e2e/test_killed.py
 
 test: $(VENV)/.dev parts ## every test but the main job
 	$(VENV)/bin/pytest -n 4 --dist loadgroup -m "not e2e"

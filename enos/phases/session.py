@@ -192,6 +192,7 @@ def follow(session: Session, file: Path) -> None:
 
 
 def _open(directory: Directory, workshop: Workshop) -> Session:
+    directory.sockets.mkdir(mode=0o700, exist_ok=True)
     return Session(
         directory=directory,
         shell=workshop.shell(directory.load().session),
