@@ -16,11 +16,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from enos.errors import CapabilityError, ProcessError
 from enos.process import Shell
 from enos.progress import Progress
-from enos.remote import copy_to, run_on
+from enos.remote import copy_to, run_on, ssh_argv
 from enos.testbed import Host
 from enos.toolenvs import LOCKS, find_uv
 
@@ -30,6 +31,10 @@ PLACE = PurePosixPath("/var/lib/enos")
 LOCK = LOCKS / "rally.txt"
 OLDEST = (3, 10)
 _ASK = "import platform, sys; print(*sys.version_info[:2], platform.machine())"
+_WARM_UP = (
+    "import sys; sys.dont_write_bytecode = False;"  # whatever the account's habits
+    "from rally import plugins; plugins.load()"
+)
 _PLATFORMS = {
     "x86_64": "x86_64-unknown-linux-gnu",
     "aarch64": "aarch64-unknown-linux-gnu",
@@ -66,6 +71,21 @@ class Packages:
     def place(self) -> PurePosixPath:
         """Return where the environment is on the bench host."""
         return PLACE / f"rally-{self.key}"
+
+    @property
+    def site(self) -> PurePosixPath:
+        """Return its `site-packages` there."""
+        version = self.interpreter.dotted
+        return self.place / "lib" / f"python{version}" / "site-packages"
+
+    @property
+    def bytecode(self) -> Path:
+        """Return the archive of the modules' bytecode, there after the first use.
+
+        Compiling what Rally loads takes a bench host longer than many a benchmark;
+        the second one gets it from the first.
+        """
+        return self.archive.with_name(f"rally-{self.key}-bytecode.tar.gz")
 
     @property
     def python(self) -> PurePosixPath:
@@ -137,20 +157,49 @@ def install(
     ).ok:
         return
     with progress.step("Rally on the bench host", host=host.name) as step:
-        step.awaiting("the copy of its packages")
-        carried = PurePosixPath(f"/tmp/enos-rally-{made.key}.tar.gz")  # noqa: S108 - the one place every account may write
-        copy_to(shell, host, made.archive, carried, sockets=sockets)
-        step.awaiting("the packages to be unpacked")
-        site = made.place / "lib" / f"python{made.interpreter.dotted}" / "site-packages"
-        for command in (
-            ("rm", "-rf", str(made.place)),
-            ("mkdir", "-p", "-m", "700", str(PLACE)),
-            ("python3", "-m", "venv", "--without-pip", str(made.place)),
-            ("tar", "--no-same-owner", "-C", str(site), "-xzf", str(carried)),
-            ("rm", "-f", str(carried)),
-            ("touch", str(complete)),
-        ):
+
+        def run(*command: str) -> None:
             run_on(shell, host, command, sockets=sockets)
+
+        def bring(archive: Path) -> None:
+            step.awaiting(f"{archive.name} to be copied and unpacked")
+            there = f"/tmp/enos-{archive.name}"  # noqa: S108 - the one place every account may write
+            copy_to(shell, host, archive, PurePosixPath(there), sockets=sockets)
+            run("tar", "--no-same-owner", "-C", str(made.site), "-xzf", there)
+            run("rm", "-f", there)
+
+        run("rm", "-rf", str(made.place))
+        run("mkdir", "-p", "-m", "700", str(PLACE))
+        run("python3", "-m", "venv", "--without-pip", str(made.place))
+        bring(made.archive)
+        if made.bytecode.exists():
+            bring(made.bytecode)
+        else:
+            step.awaiting("its modules to be compiled, once")
+            run(str(made.python), "-c", _WARM_UP)
+            _keep_bytecode(made, shell, host, sockets)
+        run("touch", str(complete))
+
+
+def _keep_bytecode(
+    made: Packages, shell: Shell, host: Host, sockets: Path | None
+) -> None:
+    """Bring the bytecode home for the next bench host."""
+    script = 'cd "$1" && find . -name "*.pyc" -print0 | tar --null -T - -czf -'
+    argv = ssh_argv(host, ("sh", "-c", script, "sh", str(made.site)), sockets=sockets)
+    part = made.bytecode.with_suffix(f".{os.getpid()}.part")
+
+    def keep(stream: IO[bytes]) -> None:
+        with part.open("wb") as target:
+            shutil.copyfileobj(stream, target)
+            target.flush()
+            os.fsync(target.fileno())
+
+    try:
+        shell.pipe(argv, keep)
+        part.replace(made.bytecode)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _make(archive: Path, wanted: Interpreter, shell: Shell) -> None:

@@ -195,7 +195,7 @@ def _run(
 ) -> bool:
     """Run tasks on the bench host; tell whether Rally came to the end of them."""
     results = next(iter(places.values())).parent
-    python = _python(bench)
+    python = prepare(bench)
     folder = PLACE / "runs" / sha256(str(results.resolve()).encode()).hexdigest()[:12]
     job = {
         "env": spec,
@@ -218,8 +218,12 @@ def _run(
     return watch.ended
 
 
-def _python(bench: Bench) -> PurePosixPath:
-    """Return Rally's Python on the bench host, its environment put there first."""
+def prepare(bench: Bench) -> PurePosixPath:
+    """Return Rally's Python on the bench host, its environment put there first.
+
+    Needs no OpenStack: may be called while one is being deployed. Raises
+    CapabilityError or ProcessError.
+    """
     shell, host, progress = bench.shell, bench.host, bench.progress
     wanted = interpreter(shell, host, sockets=bench.sockets)
     made = packages(wanted, bench.cache, shell, progress)

@@ -9,7 +9,7 @@ each start of the `rally` command costs seconds of imports. FOLDER holds ``job.j
 marks a run as done, so that a second start goes on where the first was killed.
 
 Standard output carries one JSON object a line: ``{"event": "started", "key": …}``,
-``finished``, ``kept`` (done earlier), ``awaiting``, ``ended`` and, every second,
+``finished``, ``kept`` (done earlier), ``awaiting``, ``ended`` and, now and then,
 ``alive``; Rally's log goes to standard error. When nobody reads any more the process
 ends itself: enos was killed.
 """
@@ -30,6 +30,7 @@ import yaml
 
 ENV = "enos"
 _WAIT = 30  # seconds for an earlier runner of the same folder to end
+_BEAT = 3
 _PRINTING = threading.Lock()
 _OF_RALLY = re.compile(r"^[sc]_rally_")
 _REPORTS = {"report.json": "json", "report.html": "html-static"}
@@ -82,7 +83,7 @@ def _lock(descriptor: int) -> None:
 
 def _heartbeat() -> None:
     while True:
-        time.sleep(1)
+        time.sleep(_BEAT)
         tell("alive")
 
 

@@ -102,9 +102,9 @@ def workload(folder: Path, scenarios: str) -> Workload:
 
 
 def until(there: object) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 200
     while not there():  # type: ignore[operator] # a predicate
-        assert time.monotonic() < deadline, "it did not come to pass within a minute"
+        assert time.monotonic() < deadline, "it did not come to pass in time"
         time.sleep(0.1)
 
 
@@ -192,7 +192,7 @@ def test_every_shipped_task_is_valid_for_rally(
     for run in load_workload(tmp_path / "run.yml").runs:
         tasks[run.file.name] = run.task
     (tmp_path / "tasks.json").write_text(json.dumps(tasks))
-    python = rally._python(bench)
+    python = rally.prepare(bench)
 
     check = Path(__file__).with_name("rally_syntax.py")
     done = subprocess.run(
@@ -204,3 +204,18 @@ def test_every_shipped_task_is_valid_for_rally(
 
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
     assert set(done.stdout.split()) == set(tasks)
+
+
+def test_a_second_bench_host_gets_the_bytecode_of_the_first(
+    tmp_path: Path, bench: Bench, cache: Path, place: PurePosixPath
+) -> None:
+    assert place
+    rally.prepare(bench)
+    (bytecode,) = (cache / "tools").glob("rally-*-bytecode.tar.gz")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(environment, "PLACE", PurePosixPath(tmp_path / "second"))
+        python = Path(rally.prepare(bench))
+
+    compiled = list(python.parents[1].rglob("rally/__pycache__/api.*.pyc"))
+    assert compiled
+    assert bytecode.stat().st_size < 60 * 1024**2
