@@ -6,6 +6,7 @@ there under that tag is right, and an interrupted run goes on where it stopped.
 """
 
 import fcntl
+import os
 import platform
 import shutil
 from collections.abc import Iterator, Mapping
@@ -273,17 +274,19 @@ def _job(
 ) -> build.Job:
     disabled = build.plugin_sources(place.daemon, tools)
     configuration = folders.run / "kolla-build.conf"
-    configuration.write_text(
-        recipe.configuration(lock, images.tag, folders, disabled), encoding="utf-8"
-    )
-    missing = plan(images, place.daemon.images()).missing
+    # One more than processors: a build waits for downloads or the disk at times.
+    threads = (os.cpu_count() or 1) + 1
+    text = recipe.configuration(lock, images.tag, folders, disabled, threads=threads)
+    configuration.write_text(text, encoding="utf-8")
+    present = place.daemon.images()
+    missing = plan(images, present).missing
     line = build.with_parents(missing, build.templates(tools), folders.kit / "overlay")
     return build.Job(
         tools=tools,
         configuration=configuration,
         logs=folders.logs,
         wanted=missing,
-        total=len(line),
+        total=sum(images.reference(name) not in present for name in line),
     )
 
 

@@ -15,8 +15,6 @@ from enos.images.locks import ImageLock
 
 HERE = Path(__file__).parent
 NAMESPACE = "kolla"
-THREADS = 3
-"""One more than two processors: most steps wait for downloads or the disk at times."""
 
 EXECUTABLE = frozenset(
     {
@@ -156,7 +154,12 @@ class Folders:
 
 
 def configuration(
-    lock: ImageLock, tag: str, folders: Folders, disabled: Iterable[str]
+    lock: ImageLock,
+    tag: str,
+    folders: Folders,
+    disabled: Iterable[str],
+    *,
+    threads: int = 3,
 ) -> str:
     """Return `kolla-build.conf`.
 
@@ -165,6 +168,7 @@ def configuration(
         tag: of the images.
         folders: where things are.
         disabled: sources of plug-ins, which are not on PyPI in the form kolla wants.
+        threads: images built at once.
 
     """
     lines = [
@@ -174,7 +178,7 @@ def configuration(
         f"base_tag = {lock.suite}",
         f"tag = {tag}",
         f"namespace = {NAMESPACE}",
-        f"threads = {THREADS}",
+        f"threads = {threads}",
         "network_mode = host",
         f"docker_dir = {folders.kit / 'overlay'}",
         f"docker_dir = {folders.run / 'host'}",

@@ -9,7 +9,7 @@ set -eu
 cd "$(dirname "$0")/$1"
 eval "$(sed -n 's/^# lock: //p' services.in)" # python=, until=
 only() { for name in "$@"; do printf ' --exclude-newer-package %s=2100-01-01' "$name"; done; }
-printf "ovs ; sys_platform == 'never'\n" >overrides.tmp
+printf "%s ; sys_platform == 'never'\n" ovs numpy >overrides.tmp
 trap 'rm -f overrides.tmp' EXIT
 for set in services toolbox; do
   # shellcheck disable=SC2046

@@ -1,0 +1,163 @@
+"""Where the images of an experiment go, and what Kolla is told about it."""
+
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from enos import plugins
+from enos.errors import ConfigError, ImageError
+from enos.images import internal, locks, ready, registry
+from enos.phases import images
+from enos.phases.session import Session, Workshop, starting
+from enos.testing import FakeProvider, RecordingProgress, RecordingShell
+
+NAMES = ("cron", "nova-api")
+LOCK = locks.load("2026.1")
+BUILT = ready.built_set(LOCK, NAMES, platform.machine())
+
+
+class Sharing(FakeProvider):
+    """A testbed whose machines come with images."""
+
+    opened: ClassVar[list[str]] = []
+
+    @contextmanager
+    def image_daemon(self) -> Iterator[str]:
+        self.opened.append("daemon")
+        yield "unix:///builder.sock"
+
+
+@pytest.fixture(autouse=True)
+def _two_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "wanted", lambda _: NAMES)
+    monkeypatch.setattr(ready, "answers", lambda _: False)
+
+
+@contextmanager
+def opened(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    provider: type[FakeProvider],
+    more: str = "",
+) -> Iterator[tuple[Session, RecordingShell]]:
+    monkeypatch.setattr(plugins, "providers", lambda: {"fake": provider})
+    monkeypatch.setattr(plugins, "provider", lambda _: provider)
+    shell = RecordingShell()
+    listed = "".join(f"{BUILT.reference(name)} sha256:{name}\n" for name in NAMES)
+    shell.on("docker images*", stdout=listed)
+    file = tmp_path / "demo.yml"
+    file.write_text(
+        "provider: {type: fake}\nresources: {any: {control: 1, compute: 1}}\n" + more
+    )
+    workshop = Workshop(
+        progress=RecordingProgress(),
+        where=tmp_path,
+        cache=tmp_path / "cache",
+        shell=lambda _: shell,
+    )
+    with starting(file, None, workshop) as session:
+        yield session, shell
+
+
+def test_shared_images_need_no_registry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(tmp_path, monkeypatch, Sharing) as (session, shell):
+        images.share(session)
+        assert images.variables(session) == {
+            "kolla_base_distro": "debian",
+            "docker_registry": "",
+            "docker_namespace": "kolla",
+            "openstack_tag": BUILT.tag,
+        }
+        assert images.chosen(session) == BUILT
+    assert shell.calls[-1].env == {"DOCKER_HOST": "unix:///builder.sock"}
+
+
+def test_machines_that_pull_themselves_get_kollas_own_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(tmp_path, monkeypatch, FakeProvider) as (session, shell):
+        images.share(session)
+        images.provide(session)
+        values = images.variables(session)
+    assert values["docker_registry"] == "quay.io"
+    assert values["openstack_tag"] == "2026.1-debian-trixie"
+    assert shell.calls == []
+
+
+def test_an_external_registry_is_named_with_its_port(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = "registry: {type: external, ip: 10.0.0.9, port: 5001}\n"
+    Sharing.opened.clear()
+    with opened(tmp_path, monkeypatch, Sharing, more) as (session, _):
+        images.share(session)
+        values = images.variables(session)
+    assert values["docker_registry"] == "10.0.0.9:5001"
+    assert values["docker_namespace"] == "kolla"
+    assert values["openstack_tag"] == BUILT.tag
+    assert Sharing.opened == [], "no daemon is started for images nobody shares"
+
+
+def test_an_internal_registry_gets_what_it_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pushed: list[str] = []
+    monkeypatch.setattr(internal, "answers", lambda _: True)
+    monkeypatch.setattr(
+        registry, "tags", lambda _, name: (BUILT.tag,) if "cron" in name else ()
+    )
+    monkeypatch.setattr(
+        images.push, "push", lambda _, __, names, **___: pushed.extend(names.values())
+    )
+    with opened(tmp_path, monkeypatch, Sharing, "registry: internal\n") as (session, _):
+        testbed = session.provider.acquire(session.experiment.demand)
+        session.save(testbed=testbed)
+        state = session.directory.load()
+        from enos.state.record import PhaseRecord
+
+        session.directory.save(
+            state.with_phase("up", PhaseRecord(status="done", started=0.0))
+        )
+        images.share(session)
+        images.provide(session)
+        values = images.variables(session)
+    assert pushed == [f"kolla/nova-api:{BUILT.tag}"]
+    assert values["docker_registry"] == "192.0.2.2:5000"
+    assert values["docker_registry_insecure"] == "yes"
+
+
+def test_the_list_tells_what_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(tmp_path, monkeypatch, Sharing) as (session, shell):
+        shell.on("docker images*", stdout=f"{BUILT.reference('cron')} sha256:1\n")
+        rows = images.listing(session)
+    assert [(row.name, row.state) for row in rows] == [
+        ("cron", "there"),
+        ("nova-api", "missing"),
+    ]
+
+
+def test_images_that_may_only_be_pulled_are_not_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = "images: {source: pull}\n"
+    with opened(tmp_path, monkeypatch, Sharing, more) as (session, shell):
+        shell.on("docker images*", stdout="")
+        with pytest.raises(ImageError, match=r"quay\.io") as error:
+            images.make(session)
+    assert "build" in error.value.hint
+
+
+def test_a_registry_needs_a_machine() -> None:
+    from types import SimpleNamespace
+
+    session = SimpleNamespace(testbed=SimpleNamespace(hosts=()))
+    with pytest.raises(ConfigError, match="registry"):
+        images._registry_host(session)  # type: ignore[arg-type]
