@@ -94,7 +94,7 @@ def test_a_run_that_was_cut_short_is_gone_on_with(
 ) -> None:
     root = tmp_path / "results"
     first = run_folder(root, load, NOW)
-    assert first == root / f"2026-01-02T03-04-05-{load.name}"
+    assert first == root / f"bench-2026-01-02T03-04-05-{load.name}"
     with pytest.raises(AssertionError):  # the shell is strict: nothing is reached
         run_workload(load, bench(tmp_path), spec={}, results=first)
 
