@@ -122,16 +122,22 @@ class Directory:
 
 
 def write_atomically(path: Path, text: str, *, mode: int = 0o644) -> None:
-    """Write a file by temporary name, fsync and rename (rename(2))."""
+    """Write a file by temporary name, fsync and rename (rename(2)).
+
+    Raises OSError that names the file; the old one is then still there.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(
-        os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w"
-    ) as sink:
-        sink.write(text)
-        sink.flush()
-        os.fsync(sink.fileno())
-    draft.replace(path)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    try:
+        with os.fdopen(os.open(draft, flags, mode), "w") as sink:
+            sink.write(text)
+            sink.flush()
+            os.fsync(sink.fileno())
+        draft.replace(path)
+    except OSError as failed:  # a full disk: write(2) does not say of which file
+        draft.unlink(missing_ok=True)
+        raise OSError(failed.errno, failed.strerror, str(path)) from failed
 
 
 def for_experiment(file: Path, where: Path) -> Directory:
