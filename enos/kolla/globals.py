@@ -117,10 +117,8 @@ def is_on(value: object) -> bool:
 
 
 def _lean(_: Situation) -> tuple[Values, str]:
-    values: Values = {f"enable_{name}": "no" for name in LEAN}
-    values["nova_console"] = "none"
-    names = ", ".join((*LEAN, "graphical consoles"))
-    return values, f"{names} are off unless `kolla:` turns them on"
+    told = "fluentd, Heat, Horizon and VNC are off unless `kolla:` turns them on"
+    return dict(LEAN), told
 
 
 def _entry_point(situation: Situation) -> tuple[Values, str]:
