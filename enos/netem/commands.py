@@ -4,12 +4,12 @@ The script is all or nothing: whatever ends it early (a refused command, a devic
 vanished, a lost connection) takes away all that enos added to the host before.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from importlib.resources import files
 from textwrap import indent
 
-from enos.netem.plan import EmulationPlan
+from enos.netem.plan import EmulationPlan, Interface
 from enos.netem.standalone import standalone
 from enos.netem.trafficcontrol import HANDLE, TrafficClass, batch, classes
 from enos.netem.userspace import (
@@ -85,7 +85,7 @@ def commands(plan: EmulationPlan, backend: Backend) -> dict[str, HostCommands]:
 
 def clearing_script() -> str:
     """Return the sh script that removes what enos added, and nothing else."""
-    return host_script("clear_all")
+    return host_script("alone", "clear_all")
 
 
 def _of_host(host: str, plan: EmulationPlan, backend: Backend) -> HostCommands:
@@ -94,7 +94,7 @@ def _of_host(host: str, plan: EmulationPlan, backend: Backend) -> HostCommands:
     trees: list[tuple[str, tuple[TrafficClass, ...]]] = []
     steps: list[str] = []
     interfaces = plan.of(host)
-    for interface in interfaces:
+    for interface in _by_device(interfaces):
         lines = batch(interface, netem=netem, spared_ports=plan.spared_ports)
         if lines:
             device = interface.device
@@ -113,6 +113,16 @@ def _of_host(host: str, plan: EmulationPlan, backend: Backend) -> HostCommands:
         queues=several,
         steps=tuple(steps),
     )
+
+
+def _by_device(interfaces: tuple[Interface, ...]) -> tuple[Interface, ...]:
+    """Join what leaves through one device for several networks: it has one tree."""
+    joined: dict[str, Interface] = {}
+    for one in interfaces:
+        before = joined.get(one.device)
+        flows = (*before.outgoing, *one.outgoing) if before else one.outgoing
+        joined[one.device] = replace(one, outgoing=flows)
+    return tuple(joined.values())
 
 
 def _queue_files(

@@ -6,6 +6,12 @@ umask 077
 PATH=$PATH:/usr/sbin:/sbin
 QUEUES=/proc/net/netfilter/nfnetlink_queue
 
+# One at a time: a script whose enos was killed may still be at work.
+alone() {
+    exec 9</run
+    flock -w 100 9
+}
+
 daemon_pid() {
     pid=$(cat "$FOLDER/pid" 2>/dev/null) || return 1
     grep -qs "$DAEMON" "/proc/$pid/cmdline" && echo "$pid"
@@ -56,6 +62,7 @@ clear_all() {
 
 # Ended early (a refused command, a lost connection): leave nothing half made.
 all_or_nothing() {
+    alone
     trap 'code=$?; [ $code = 0 ] || clear_all; exit $code' EXIT
     trap 'exit 129' HUP INT TERM PIPE
     clear_all
@@ -77,9 +84,9 @@ start_daemon() {
     python=$(command -v python3)
     set -- "$python" "$FOLDER/$DAEMON" "$FOLDER/classes.json" "$FOLDER/pid"
     if [ -d /run/systemd/system ] && command -v systemd-run >/dev/null; then
-        systemd-run --quiet --collect --unit "$UNIT" "$@"
+        systemd-run --quiet --collect --unit "$UNIT" "$@" 9<&-
     else
-        env -i PATH="$PATH" setsid "$@" </dev/null >"$FOLDER/log" 2>&1 &
+        env -i PATH="$PATH" setsid "$@" </dev/null >"$FOLDER/log" 2>&1 9<&- &
     fi
 }
 

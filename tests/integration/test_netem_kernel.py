@@ -28,7 +28,7 @@ CLOCK = ("-icount", "shift=1,sleep=off")
 MODULES = ("sch_netem", "sch_htb", "cls_u32", "veth", "bridge")
 PROGRAMS = (
     *("sh", "cat", "mkdir", "rm", "sleep", "grep", "setsid", "timeout", "mount"),
-    *("env", "ip", "tc", "iperf3", "nice", "nsenter", "unshare", "kill"),
+    *("env", "ip", "tc", "iperf3", "nice", "flock", "nsenter", "unshare", "kill"),
 )
 TESTING = TREE / "enos" / "testing" / "__init__.py"  # imports what is not there
 UNUSED = {"test", "tests", "site-packages", "idlelib", "ensurepip", "__pycache__"}

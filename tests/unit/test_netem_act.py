@@ -42,7 +42,7 @@ def sent_to(shell: RecordingShell, host: str) -> list[str]:
 
 
 def clears_only(script: str) -> bool:
-    return script.rstrip().endswith("\nclear_all")
+    return script.rstrip().endswith("\nalone\nclear_all")
 
 
 def test_a_host_that_refuses_takes_the_shaping_off_all_others() -> None:

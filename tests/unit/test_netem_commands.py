@@ -3,6 +3,7 @@
 import json
 import os
 from collections import Counter
+from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -91,6 +92,35 @@ def test_hosts_share_a_class_without_a_rate_and_have_one_each_with_a_rate() -> N
     assert len(classes(one_interface(50, slow), netem=True)) == 1
     assert len(classes(one_interface(50, narrow), netem=True)) == 50
     assert classes(one_interface(50, slow), netem=False) == ()
+
+
+def test_a_device_on_two_networks_gets_one_tree() -> None:
+    nics = tuple(
+        Nic(device="eth0", network=name, addresses=(f"{net}.1/24",))
+        for name, net in (("api", "10.0.0"), ("tun", "10.1.0"))
+    )
+    other = tuple(
+        replace(nic, addresses=(nic.addresses[0].replace(".1/", ".2/"),))
+        for nic in nics
+    )
+    bed = Testbed(
+        provider="t",
+        hosts=(
+            Host(name="a", address="a", groups=("grp1",), nics=nics),
+            Host(name="b", address="b", groups=("grp2",), nics=other),
+        ),
+        networks=(
+            Network(name="api", cidr="10.0.0.0/24", roles=("api",)),
+            Network(name="tun", cidr="10.1.0.0/24", roles=("tunnel",)),
+        ),
+    )
+    plan = plan_emulation(NetworkConstraints(default_delay=Duration(ms=5)), bed)
+
+    told = commands(plan, Backend.NETEM)["a"]
+
+    assert [name for name, _ in told.files] == ["eth0.tc"]
+    ((_, (one,)),) = told.trees
+    assert one.addresses == ("10.0.0.2", "10.1.0.2")
 
 
 def test_class_ids_are_hexadecimal_and_stay_within_what_tc_has() -> None:
