@@ -56,19 +56,9 @@ class Bench:
     progress: Progress
     sockets: Path | None = None
 
-    def on_host(
-        self, *command: str, stdin: str = "", check: bool = True
-    ) -> tuple[bool, str]:
-        """Run a command on the bench host; whether it went well, and its output."""
-        done = run_on(
-            self.shell,
-            self.host,
-            command,
-            stdin=stdin,
-            check=check,
-            sockets=self.sockets,
-        )
-        return done.ok, done.stdout
+    def on_host(self, *command: str, stdin: str = "") -> None:
+        """Run a command on the bench host; raises ProcessError when it fails."""
+        run_on(self.shell, self.host, command, stdin=stdin, sockets=self.sockets)
 
 
 def bench_host(testbed: Testbed) -> Host:

@@ -33,6 +33,8 @@ TRANSIENT = frozenset({500, 502, 503, 504})
 """A service that has just been deployed answers so while it warms up."""
 
 TRIES, PAUSE = 6, 2.0
+PATIENCE = 120
+"""Seconds a service may take to answer one request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +157,12 @@ class Cloud:
             headers["OpenStack-API-Version"] = f"compute {MICROVERSION}"
         with _told(what):
             answer = self._adapter(service).request(
-                path, method, raise_exc=False, headers=headers, **content
+                path,
+                method,
+                raise_exc=False,
+                headers=headers,
+                timeout=PATIENCE,
+                **content,
             )
         if not answer.ok:
             message = f"the cloud refused {what}: {_words(answer)}"

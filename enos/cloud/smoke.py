@@ -90,13 +90,14 @@ class Smoke:
     ready: bool
 
 
-def vantages(hosts: tuple[Host, ...]) -> tuple[Vantage, ...]:
-    """Return the places to ping from, the most telling first.
+def vantages(hosts: tuple[Host, ...], *, here: bool = True) -> tuple[Vantage, ...]:
+    """Return the places to ping from, the most telling first; `here` is this machine.
 
     The floating address from here, then from each network node; the fixed address
     from the router's and the DHCP server's namespace on each network node.
     """
-    outside = (Vantage(), *(Vantage(host=host) for host in hosts))
+    own = (Vantage(),) if here else ()
+    outside = (*own, *(Vantage(host=host) for host in hosts))
     inside = tuple(
         Vantage(host=host, namespace=namespace, floating=False)
         for host in hosts
