@@ -1,6 +1,7 @@
 """`enos init`: what a deployed OpenStack needs, proved by a guest that answers."""
 
 import json
+import shutil
 from dataclasses import asdict
 
 from enos.cloud.converge import CloudFacts, converge
@@ -66,13 +67,18 @@ def _prove(
     session: Session, cloud: Cloud, found: CloudFacts, image: GuestImage
 ) -> None:
     network = session.testbed.with_role("network")
+    here = shutil.which("ping") is not None
+    if not here:
+        session.progress.decision("no `ping` on this machine: the nodes try the guest")
     seen = smoke(
         cloud,
         Request(
             ids=found.ids,
             image=found.images[image.name],
             flavor=_flavor(image),
-            vantages=vantages(network or session.testbed.with_role("control")),
+            vantages=vantages(
+                network or session.testbed.with_role("control"), here=here
+            ),
             marker=READY if image.kernel else "",
         ),
         console=session.directory.results / CONSOLE,
