@@ -7,6 +7,7 @@ kolla-ansible itself is never touched. What is changed, and why, is told as deci
 - `library/*.py`: imports within functions are repeated at the end of the file, since
   mitogen sends along only what a module imports at its top level.
 - role `service-ks-register`: registers a service with one login to Keystone.
+- role `nova-cell`: waits for compute services with one program instead of many.
 - role `module-load`: does nothing, only where the kernel has no loadable modules.
 """
 
@@ -21,6 +22,8 @@ INNER_IMPORT = re.compile(
     r"^\s+from (ansible\.module_utils\.kolla_\w+) import", re.MULTILINE
 )
 FAKES = "enos_fake_computes"
+CELL = "nova-cell"
+REPLACED = frozenset({"service-ks-register"})
 COPIED = ("action_plugins", "filter_plugins", "library", "module_utils")
 """Folders of plug-ins, which Ansible looks for beside the real path of a playbook."""
 
@@ -121,20 +124,30 @@ def build(shadow: Shadow, original: Path, place: Path) -> None:
 
 def _roles(shadow: Shadow, original: Path, place: Path) -> None:
     place.mkdir()
-    (place / FAKES).symlink_to(OVERLAY / "roles" / FAKES)
-    replaced = {"service-ks-register"}
+    shutil.copytree(OVERLAY / "roles" / FAKES, place / FAKES)
+    replaced = set(REPLACED)
     replaced |= {"module-load"} if shadow.without_modules else set()
     patched = {Path(p.file).parts[1] for p in PATCHES if p.file.startswith("roles/")}
     for role in original.iterdir():
         if role.name in patched:
             shutil.copytree(role, place / role.name)
-            continue
-        if role.name in replaced:
+        elif role.name in replaced:
             shutil.copytree(OVERLAY / "roles" / role.name, place / role.name)
             if (role / "defaults").is_dir():
                 (place / role.name / "defaults").symlink_to(role / "defaults")
-            continue
-        (place / role.name).symlink_to(role)
+        elif role.name == CELL:
+            _overlay(role, OVERLAY / "roles" / CELL, place / CELL)
+        else:
+            (place / role.name).symlink_to(role)
+
+
+def _overlay(role: Path, over: Path, place: Path) -> None:
+    shutil.copytree(role, place)
+    for file in over.rglob("*.yml"):
+        theirs = place / file.relative_to(over)
+        if theirs.exists():
+            theirs.rename(theirs.with_stem(f"{theirs.stem}-kolla"))
+    shutil.copytree(over, place, dirs_exist_ok=True)
 
 
 def _patch(shadow: Shadow, place: Path) -> None:
