@@ -6,7 +6,7 @@ One queue is one class of shaping. The kernel keeps the packets; only their ids 
 here (NFQNL_COPY_META), are put in order of their due time and sent back with a verdict.
 
 Usage: ``delayd.py CLASSES PIDFILE``, where CLASSES is a JSON list of
-``{"queue", "delay_us", "jitter_us", "loss", …}`` objects, the arguments of `Lane`.
+``{"queue", "delay_us", "jitter_us", "loss"}`` objects, the arguments of `Lane`.
 
 Protocol: linux/netfilter/nfnetlink_queue.h, linux/netfilter/nfnetlink.h.
 """
@@ -85,12 +85,8 @@ class Lane:
     Args:
         queue: number of the netfilter queue.
         delay_us: one-way delay in microseconds.
-        jitter_us: half-width of the uniform (or deviation of the normal) jitter.
-        correlation: how much of the last random value goes into the next, 0 to 1.
-        normal: True for a normal instead of a uniform jitter.
+        jitter_us: half-width of the uniform spread around it.
         loss: share of packets lost, 0 to 1.
-        loss_correlation: as `correlation`, for loss.
-        reorder: share of packets sent at once, past those that wait, 0 to 1.
 
     """
 
@@ -100,45 +96,38 @@ class Lane:
         queue: int,
         delay_us: float = 0.0,
         jitter_us: float = 0.0,
-        correlation: float = 0.0,
-        normal: bool = False,
         loss: float = 0.0,
-        loss_correlation: float = 0.0,
-        reorder: float = 0.0,
     ) -> None:
         self.queue = queue
         self.delay = delay_us / 1e6
         self.jitter = jitter_us / 1e6
-        self.normal = normal
         self.loss = loss
-        self.reorder = reorder
-        self.shuffles = bool(jitter_us or reorder)
         # One loss decision for each packet on the wire, not for each aggregate of up
         # to 64 KiB that offloads make of them: the kernel splits those without GSO.
         self.flags = FAIL_OPEN if loss else FAIL_OPEN | GSO
-        self._delays = _Correlated(correlation)
-        self._losses = _Correlated(loss_correlation)
         self._line: deque[tuple[float, int]] = deque()
         self._heap: list[tuple[float, int]] = []
 
     def take(self, packet: int, now: float) -> bytes:
         """Keep a packet; return its verdict if it has one already, else nothing."""
-        if self.loss and self._losses.draw() < self.loss:
+        if self.loss and random.random() < self.loss:  # noqa: S311 (no secret)
             return verdict(VERDICT, self.queue, packet, DROP)
-        if self.shuffles:
-            heapq.heappush(self._heap, (now + self._wait(), packet))
+        if self.jitter:
+            spread = self.jitter * (2 * random.random() - 1)  # noqa: S311 (no secret)
+            due = now + max(0.0, self.delay + spread)
+            heapq.heappush(self._heap, (due, packet))
         else:
             self._line.append((now + self.delay, packet))
         return b""
 
     def due(self) -> float:
         """Return when the next packet leaves, infinity when there is none."""
-        waiting = self._heap if self.shuffles else self._line
+        waiting = self._heap if self.jitter else self._line
         return waiting[0][0] if waiting else float("inf")
 
     def release(self, now: float) -> bytes:
         """Return the verdicts for the packets whose time has come."""
-        if self.shuffles:
+        if self.jitter:
             return self._release_each(now)
         last = None
         line = self._line
@@ -155,39 +144,6 @@ class Lane:
             packet = heapq.heappop(heap)[1]
             messages.append(verdict(VERDICT, self.queue, packet, ACCEPT))
         return b"".join(messages)
-
-    def _wait(self) -> float:
-        if self.reorder and random.random() < self.reorder:  # noqa: S311 (no secret)
-            return 0.0
-        if not self.jitter:
-            return self.delay
-        spread = self._delays.normal() if self.normal else 2 * self._delays.draw() - 1
-        return max(0.0, self.delay + self.jitter * spread)
-
-
-class _Correlated:
-    """Random numbers each of which keeps a share of the one before, as tc-netem(8)."""
-
-    def __init__(self, share: float) -> None:
-        self._share = share
-        self._last = random.random()  # noqa: S311 (no secret)
-        self._last_normal = random.gauss(0, 1)
-
-    def draw(self) -> float:
-        """Return a number from 0 to 1."""
-        fresh = random.random()  # noqa: S311 (no secret)
-        if self._share:
-            fresh = self._last = fresh * (1 - self._share) + self._last * self._share
-        return fresh
-
-    def normal(self) -> float:
-        """Return a number of mean 0 and deviation 1."""
-        fresh = random.gauss(0, 1)
-        if self._share:
-            share = self._share
-            fresh = (1 - share**2) ** 0.5 * fresh + share * self._last_normal
-            self._last_normal = fresh
-        return fresh
 
 
 def connect(lanes: list[Lane]) -> socket.socket:

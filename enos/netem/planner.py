@@ -13,19 +13,15 @@ group on both sides. Link-local addresses and interfaces without address are lef
 alone, and so is whoever is not a host of the testbed.
 """
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from ipaddress import ip_address, ip_interface, ip_network
 
-from enos.config.constraints import ConstraintSpec, NetworkConstraints, pairs
+from enos.config.constraints import NetworkConstraints
 from enos.errors import EmulationError
 from enos.netem.plan import EmulationPlan, Flow, Interface, Peer, Vip
-from enos.netem.shaping import NO_DELAY, NO_LOSS, Shaping
+from enos.netem.selection import Held, Names, Selection, is_on
 from enos.testbed import Host, Network, Testbed
-
-SPECIFIC, DEFAULT = 1, 2
-Names = frozenset[str]
 
 
 def plan_emulation(
@@ -45,17 +41,23 @@ def plan_emulation(
 
     Raises:
         EmulationError: a constraint names no group, role or network of the testbed;
-            two hosts claim one address; a VIP is on no network of its host.
+            two hosts claim one address; a VIP is on no network of its host; a
+            constraint is between hosts that share no network it holds on.
 
     """
     if not constraints.enable or constraints.empty:
         return EmulationPlan(interfaces=())
-    choice = _Choice.of(constraints, testbed)
+    selection = Selection.of(constraints, testbed)
     _check_vips(vips, testbed)
+    members = {
+        network: tuple(_members(network, testbed, vips, selection))
+        for network in testbed.networks
+    }
+    _check_reach(selection, members)
     interfaces = [
         interface
-        for network in testbed.networks
-        for interface in _on_network(network, testbed, vips, choice)
+        for network, several in members.items()
+        for interface in _on_network(network, several, selection)
     ]
     order = {host.name: place for place, host in enumerate(testbed.hosts)}
     interfaces.sort(key=lambda one: order[one.host])  # stable: networks keep theirs
@@ -63,107 +65,6 @@ def plan_emulation(
         interfaces=tuple(interfaces),
         spared_ports=_spared_ports(testbed, controller),
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
-    """A constraint for one ordered pair of names, and where it stands in the file."""
-
-    spec: ConstraintSpec
-    place: int
-    network: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Choice:
-    """Decides which constraint holds between two sets of names on a network."""
-
-    constraints: NetworkConstraints
-    asked: Mapping[tuple[str, str], tuple[_Asked, ...]]
-    names: Names  # that constraints use: other roles tell no two hosts apart
-    groups: Names
-
-    @classmethod
-    def of(cls, constraints: NetworkConstraints, testbed: Testbed) -> "_Choice":
-        groups = frozenset(group for host in testbed.hosts for group in host.groups)
-        roles = frozenset(role for host in testbed.hosts for role in host.roles)
-        table: dict[tuple[str, str], tuple[_Asked, ...]] = {}
-        for place, spec in enumerate(constraints.constraints):
-            one = _Asked(
-                spec=spec, place=place, network=spec.network or constraints.network
-            )
-            for pair in _directions(spec):
-                table[pair] = (*table.get(pair, ()), one)
-        named = {name for pair in table for name in pair}
-        _check_names({*named, *constraints.groups}, groups | roles)
-        networks = {constraints.network, *(s.network for s in constraints.constraints)}
-        _check_networks(networks - {""}, testbed.networks)
-        return cls(
-            constraints=constraints,
-            asked=table,
-            names=groups | (named & roles),
-            groups=groups,
-        )
-
-    def names_of(self, host: Host) -> Names:
-        """Return what constraints may call a host: its groups, then its roles."""
-        roles = frozenset(host.roles) & self.names - self.groups
-        return frozenset(host.groups) | roles
-
-    def between(
-        self, src: Names, dst: Names, network: Network
-    ) -> tuple[Shaping, str, int] | None:
-        """Return what holds from one set of names to another, None for nothing."""
-        default = self._default(src, dst, network)
-        candidates = [
-            (bool(one.spec.network), one.place, pair, one.spec)
-            for pair in ((s, d) for s in src for d in dst)
-            for one in self.asked.get(pair, ())
-            if _is_on(one.network, network)
-        ]
-        if candidates:
-            _, _, (source, target), spec = max(candidates, key=lambda one: one[:3])
-            return _overlaid(default, spec), f"{source} > {target}", SPECIFIC
-        return None if default.idle else (default, "default", DEFAULT)
-
-    def _default(self, src: Names, dst: Names, network: Network) -> Shaping:
-        asked = self.constraints
-        sides = (src & self.groups, dst & self.groups)
-        among = frozenset(asked.groups) or self.groups
-        outside = (
-            not all(side & among for side in sides)
-            or bool(sides[0] & sides[1])
-            or any(side & frozenset(asked.exclude) for side in sides)
-            or not _is_on(asked.network, network)
-        )
-        if outside:
-            return Shaping()
-        return Shaping(
-            delay=asked.default_delay or NO_DELAY,
-            loss=asked.default_loss or NO_LOSS,
-            rate=asked.default_rate,
-        )
-
-
-def _directions(spec: ConstraintSpec) -> Iterator[tuple[str, str]]:
-    for src, dst in pairs(spec.src, spec.dst):
-        yield src, dst
-        if spec.symmetric and src != dst:
-            yield dst, src
-
-
-def _overlaid(default: Shaping, spec: ConstraintSpec) -> Shaping:
-    return replace(
-        default,
-        delay=default.delay if spec.delay is None else spec.delay,
-        jitter=default.jitter if spec.jitter is None else spec.jitter,
-        loss=default.loss if spec.loss is None else spec.loss,
-        rate=default.rate if spec.rate is None else spec.rate,
-    )
-
-
-def _is_on(wanted: str, network: Network) -> bool:
-    return not wanted or wanted == network.name or wanted in network.roles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,16 +78,17 @@ class _Member:
 
 
 def _on_network(
-    network: Network, testbed: Testbed, vips: Sequence[Vip], choice: _Choice
+    network: Network, members: Sequence[_Member], selection: Selection
 ) -> Iterator[Interface]:
-    members = tuple(_members(network, testbed, vips, choice))
     _check_addresses(member.peer for member in members)
     alike: dict[Names, list[_Member]] = {}
     for member in members:
         alike.setdefault(member.names, []).append(member)
     peers = {names: tuple(m.peer for m in several) for names, several in alike.items()}
     table = {
-        (src, dst): choice.between(src, dst, network) for src in alike for dst in alike
+        (src, dst): selection.between(src, dst, network)
+        for src in alike
+        for dst in alike
     }
     for names, several in alike.items():
         outgoing = [(peers[other], table[names, other]) for other in alike]
@@ -204,7 +106,7 @@ def _on_network(
 
 
 def _members(
-    network: Network, testbed: Testbed, vips: Sequence[Vip], choice: _Choice
+    network: Network, testbed: Testbed, vips: Sequence[Vip], selection: Selection
 ) -> Iterator[_Member]:
     extra = _vips_on(network, testbed, vips)
     for host in testbed.hosts:
@@ -216,13 +118,13 @@ def _members(
             yield _Member(
                 host=host,
                 device=nic.device,
-                names=choice.names_of(host),
+                names=selection.names_of(host),
                 peer=Peer(host=host.name, addresses=addresses),
             )
 
 
 def _flows(
-    candidates: Iterable[tuple[tuple[Peer, ...], tuple[Shaping, str, int] | None]],
+    candidates: Iterable[tuple[tuple[Peer, ...], Held | None]],
     member: _Member,
 ) -> tuple[Flow, ...]:
     flows = []
@@ -274,17 +176,23 @@ def _jump_host(jump: str) -> str:
     return place.partition(":")[0] if place.count(":") == 1 else place
 
 
-def _check_names(asked: Iterable[str], known: Names) -> None:
-    for name in sorted(asked):
-        if name not in known:
-            raise _unknown("group or role", name, sorted(known))
-
-
-def _check_networks(asked: Iterable[str], networks: Sequence[Network]) -> None:
-    known = [word for one in networks for word in (one.name, *one.roles)]
-    for name in sorted(asked):
-        if name not in known:
-            raise _unknown("network", name, list(dict.fromkeys(known)))
+def _check_reach(
+    selection: Selection, members: Mapping[Network, Sequence[_Member]]
+) -> None:
+    """Refuse a constraint that would come to nothing."""
+    present: dict[str, set[Network]] = {}
+    for network, several in members.items():
+        for name in {name for member in several for name in member.names}:
+            present.setdefault(name, set()).add(network)
+    for src, dst, wanted in selection.wishes():
+        shared = present.get(src, set()) & present.get(dst, set())
+        if not any(is_on(wanted, network) for network in shared):
+            place = f"network `{wanted}`" if wanted else "network with addresses"
+            raise EmulationError(
+                f"the constraint from `{src}` to `{dst}` comes to nothing: the hosts "
+                f"share no {place}",
+                hint="see the interfaces of the hosts in `enos info`",
+            )
 
 
 def _check_vips(vips: Sequence[Vip], testbed: Testbed) -> None:
@@ -307,13 +215,3 @@ def _check_addresses(peers: Iterable[Peer]) -> None:
                     f"`{address}` belongs to both `{other}` and `{peer.host}`",
                     hint="give each host and VIP an address of its own",
                 )
-
-
-def _unknown(kind: str, name: str, known: Sequence[str]) -> EmulationError:
-    near = difflib.get_close_matches(name, known, n=1)
-    guess = f"did you mean `{near[0]}`? " if near else ""
-    listed = ", ".join(f"`{one}`" for one in known)
-    return EmulationError(
-        f"a network constraint names `{name}`, which is no {kind} of the testbed",
-        hint=f"{guess}known: {listed}" if listed else "the testbed has none",
-    )

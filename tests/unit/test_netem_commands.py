@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enos.config.constraints import ConstraintSpec, NetworkConstraints
@@ -149,6 +149,7 @@ def test_addresses_alike_in_their_last_byte_are_spread_by_another() -> None:
     assert spreading_shift([0x0A000001 + (n << 8) for n in range(200)]) == 8
 
 
+@settings(deadline=None)  # machines may be busy
 @given(st.sets(st.integers(0, 2**32 - 1), min_size=1, max_size=300))
 def test_the_chosen_byte_spreads_at_least_as_well_as_the_last(words: set[int]) -> None:
     def fullest(shift: int) -> int:

@@ -4,7 +4,7 @@ import time
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enos.config.constraints import ConstraintSpec, NetworkConstraints
@@ -203,6 +203,14 @@ def test_an_unknown_name_is_an_error_that_lists_the_known_ones(
     assert "known:" in raised.value.hint
 
 
+def test_a_constraint_between_hosts_that_share_no_network_is_an_error() -> None:
+    on_ext = spec("grp1", "grp2", delay=ms(1), network="external")
+    asked = NetworkConstraints(constraints=(on_ext,))
+
+    with pytest.raises(EmulationError, match="share no network `external`"):
+        plan_emulation(asked, THREE)
+
+
 def test_a_vip_on_no_network_of_its_host_is_an_error() -> None:
     with pytest.raises(EmulationError, match=r"192\.0\.2\.1"):
         plan_emulation(TUTORIAL, THREE, vips=(Vip(address="192.0.2.1", host="h0"),))
@@ -276,6 +284,7 @@ def random_plan(
     return bed, list(plan_emulation(asked, bed).rules())
 
 
+@settings(deadline=None)  # machines may be busy
 @given(groups, some_specs)
 def test_there_is_never_more_than_one_rule_for_a_destination(
     members: list[set[str]], specs: list[ConstraintSpec]
@@ -286,6 +295,7 @@ def test_there_is_never_more_than_one_rule_for_a_destination(
     assert max(seen.values()) == 1
 
 
+@settings(deadline=None)  # machines may be busy
 @given(groups, some_specs)
 def test_a_default_never_wins_over_a_constraint_that_names_the_pair(
     members: list[set[str]], specs: list[ConstraintSpec]
@@ -310,6 +320,7 @@ def test_a_default_never_wins_over_a_constraint_that_names_the_pair(
             assert not src & dst
 
 
+@settings(deadline=None)  # machines may be busy
 @given(groups, some_specs)
 def test_symmetric_constraints_give_the_same_both_ways(
     members: list[set[str]], specs: list[ConstraintSpec]
@@ -325,6 +336,7 @@ def test_symmetric_constraints_give_the_same_both_ways(
         assert found[other, one, network] == shaping
 
 
+@settings(deadline=None)  # machines may be busy
 @given(groups, some_specs)
 def test_what_enters_a_host_mirrors_what_its_peers_send(
     members: list[set[str]], specs: list[ConstraintSpec]
