@@ -21,6 +21,7 @@ from enos.progress import Progress
 PROBE_SECONDS = 4.0
 SECONDS = 60.0
 PAGE = 500
+PIECE = 1 << 20
 MANIFESTS = (
     "application/vnd.oci.image.index.v1+json, "
     "application/vnd.oci.image.manifest.v1+json, "
@@ -58,7 +59,7 @@ class Registry:
         path: str,
         *,
         headers: Mapping[str, str] | None = None,
-        body: bytes | BinaryIO | None = None,
+        body: bytes | Iterable[bytes] | None = None,
     ) -> HTTPResponse:
         """Send a request; log in when the registry wants it. Raises HTTPError."""
         url = path if "://" in path else f"{self.url}{path}"
@@ -251,7 +252,9 @@ def put_blob(
         "Content-Length": str(size),
     }
     url = f"{place}{mark}digest={urllib.parse.quote(digest)}"
-    registry.ask("PUT", url, headers=headers, body=content).close()
+    # http.client would read a file in pieces of 8 KiB.
+    pieces = iter(lambda: content.read(PIECE), b"")
+    registry.ask("PUT", url, headers=headers, body=pieces).close()
 
 
 def put_manifest(
@@ -290,7 +293,9 @@ def _pages(registry: Registry, path: str, key: str) -> Iterator[str]:
 
 
 def _repository(path: str) -> str:
-    return re.split(r"/(?:blobs|manifests|tags)/", path, maxsplit=1)[0]
+    """Return what a token is good for, from a path or a whole address."""
+    plain = urllib.parse.urlsplit(path).path.removeprefix("/v2")
+    return re.split(r"/(?:blobs|manifests|tags)/", plain, maxsplit=1)[0]
 
 
 def refused(

@@ -220,7 +220,7 @@ def test_a_registry_that_forbids_removal_says_how_to_allow_it(
 def test_images_go_from_a_daemon_into_a_registry_once(
     shelves: list[Shelf], tmp_path: Path
 ) -> None:
-    shelf, shell = opened(shelves), RecordingShell()
+    shelf, shell = opened(shelves, token="secret"), RecordingShell()
     save_of(shell, {"kolla/a:1": [b"base", b"a"], "kolla/b:1": [b"base", b"b"]})
     names = {name: name for name in ("kolla/a:1", "kolla/b:1")}
     for _ in range(2):
