@@ -93,7 +93,13 @@ def env_spec(clouds_yaml: str, cloud: str = "") -> dict[str, Any]:
     admin = {name: auth[name] for name in names if name in auth}
     for name in ("user_domain_name", "project_domain_name"):
         admin.setdefault(name, "Default")
-    spec: dict[str, Any] = {"auth_url": auth["auth_url"], "admin": admin}
+    # As a user too: else Rally makes and removes one to validate each task with,
+    # seconds on a small cloud. Tasks with a `users` context have users of their own.
+    spec: dict[str, Any] = {
+        "auth_url": auth["auth_url"],
+        "admin": admin,
+        "users": [admin],
+    }
     if entry.get("region_name"):
         spec["region_name"] = entry["region_name"]
     if entry.get("interface"):

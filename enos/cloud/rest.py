@@ -5,6 +5,7 @@
 Every failure is a CloudError that names the request and the service's own words.
 """
 
+import logging
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -201,6 +202,9 @@ def connect(clouds_yaml: Path, cloud: str = "") -> Cloud:
             f"`{clouds_yaml}` describes no cloud `{cloud}`",
             hint="`enos os` writes it once OpenStack is deployed",
         )
+    for library in ("keystoneauth", "openstack"):
+        # their warnings would reach the terminal; what fails is told as CloudError
+        logging.getLogger(library).addHandler(logging.NullHandler())
     with warnings.catch_warnings():
         # of openstacksdk about arguments that its own loader passes
         warnings.simplefilter("ignore", PendingDeprecationWarning)

@@ -67,18 +67,20 @@ def test_benchmarks_run_on_the_role_bench_else_on_control() -> None:
 
 
 def test_the_specification_for_rally_comes_from_clouds_yaml() -> None:
+    admin = {
+        "username": "admin",
+        "password": "secret",
+        "project_name": "admin",
+        "user_domain_name": "Default",
+        "project_domain_name": "Default",
+    }
     assert env_spec(CLOUDS) == {
         "existing@openstack": {
             "auth_url": "http://172.30.0.2:5000/v3",
             "region_name": "RegionOne",
             "endpoint_type": "internal",
-            "admin": {
-                "username": "admin",
-                "password": "secret",
-                "project_name": "admin",
-                "user_domain_name": "Default",
-                "project_domain_name": "Default",
-            },
+            "admin": admin,
+            "users": [admin],
         }
     }
 
