@@ -39,7 +39,7 @@ class ToolEnvironments:
         place = self.cache / "tools" / f"{tool}-{_key(lock)}"
         if (place / ".complete").exists():
             return place / "bin"
-        with _locked(place.with_suffix(".lock")):
+        with _locked(place.with_name(f"{place.name}.lock")):
             if not (place / ".complete").exists():
                 with self.progress.step(f"Python environment for {tool}"):
                     self._make(place, lock)

@@ -44,5 +44,7 @@ def _tell(outcome: "Outcome", options: Options) -> None:
         mean = row["mean"]
         seconds = "-" if mean is None else f"{mean:.2f} s"
         verdict = "passed" if row["ok"] else "failed"
-        options.console.result(f"{verdict:<7} {seconds:>9}  {row['scenario']}")
+        options.console.result(
+            f"{verdict:<7} {seconds:>9}  {row['name']}: {row['verdict']}"
+        )
     options.console.result(str(outcome.folder))

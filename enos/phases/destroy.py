@@ -1,7 +1,7 @@
 """`enos destroy`: OpenStack away, or with `--hard` the machines given back."""
 
 from enos.kolla import deployment as kolla
-from enos.phases import install
+from enos.phases import install, tc
 from enos.phases.session import Session, phase
 from enos.remote import close_connections
 
@@ -32,6 +32,8 @@ def openstack(session: Session) -> None:
 
 def release(session: Session) -> None:
     """Give the machines back; needs nothing but the state, harmless when repeated."""
+    if session.provider.keeps:
+        _clean(session)
     with phase(session, "destroy") as running:
         inner = running.session
         close_connections(inner.shell, inner.directory.sockets)
@@ -41,3 +43,14 @@ def release(session: Session) -> None:
         state = inner.directory.load().without_phases("up", "tc", *OPENSTACK)
         inner.directory.save(state)
         inner.save(testbed=None)
+
+
+def _clean(session: Session) -> None:
+    """Leave machines that outlive the experiment without rules and OpenStack."""
+    state = session.directory.load()
+    if state.testbed is None:
+        return
+    if "tc" in state.phases:
+        tc.reset(session)
+    if "os" in state.phases:
+        openstack(session)

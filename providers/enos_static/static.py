@@ -25,6 +25,7 @@ class Static(Provider):
     """Machines the user names, reached by SSH; they are left as they are."""
 
     name: ClassVar[str] = "static"
+    keeps: ClassVar[bool] = True
     Settings: ClassVar[type[ProviderSettings]] = Settings
     Machine: ClassVar[type[ProviderSettings]] = Machine
     sample: ClassVar[str] = (files("enos_static") / "sample.yml").read_text("utf-8")
