@@ -71,7 +71,7 @@ class Provider(ABC):
     file gives of them is in `MachineDemand.extra`. With a required one, machines are
     written one by one (`control: {address: 10.0.0.1}`) instead of counted."""
     keeps: ClassVar[bool] = False
-    """Whether the machines outlive the experiment, so that `destroy` must clean them."""
+    """Whether machines outlive the experiment, so that `destroy` must clean them."""
     sample: ClassVar[str] = ""
     """A commented experiment file, what `enos new --provider NAME` writes."""
 
