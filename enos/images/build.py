@@ -21,6 +21,7 @@ EVENT = re.compile(
     r"INFO:kolla\.common\.utils\.(?P<image>[\w-]+):(?P<what>Building started|Built) at"
 )
 TAIL = 25
+FULL = "no space left on device"
 SPARED = frozenset({"parent_error", "matched", "unprocessed"})
 """Statuses of images whose build was never begun, because of another one's."""
 SOURCES = "from kolla.common.sources import SOURCES; print(*SOURCES)"
@@ -148,10 +149,14 @@ def _failure(last: Sequence[str], logs: Path) -> ImageError:
         )
     image, log = failed[0], logs / f"{failed[0]}.log"
     others = f" (nor {', '.join(f'`{name}`' for name in failed[1:])})"
+    told = ending(log)
+    hint = f"the whole output is in `{log}`; the same command goes on from here"
+    if FULL in told.lower():
+        hint = "free space where Docker keeps its data; the same command goes on"
     return ImageError(
         f"the image `{image}` cannot be built{others if failed[1:] else ''}",
-        hint=f"the whole output is in `{log}`; the same command goes on from here",
-        details=ending(log),
+        hint=hint,
+        details=told,
     )
 
 

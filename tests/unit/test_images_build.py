@@ -70,6 +70,18 @@ def test_the_image_that_failed_is_named_with_the_end_of_its_log(tmp_path: Path) 
     assert progress.steps[-1].outcome == "failed"
 
 
+def test_a_full_disk_is_told_apart(tmp_path: Path) -> None:
+    shell = RecordingShell()
+    shell.on("*kolla-build*", stdout=failing(("cron", "error")), returncode=1)
+    job = a_job(tmp_path)
+    job.logs.mkdir()
+    log = "dpkg: error: No space left on device\n"
+    (job.logs / "cron.log").write_text(log, encoding="utf-8")
+    with pytest.raises(ImageError) as error:
+        build.build(Daemon(shell=shell), job, RecordingProgress())
+    assert error.value.hint.startswith("free space")
+
+
 def test_a_kolla_build_that_dies_at_once_is_shown(tmp_path: Path) -> None:
     shell = RecordingShell()
     shell.on("*kolla-build*", stdout="Traceback\nValueError: no\n", returncode=1)
