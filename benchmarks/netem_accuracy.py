@@ -61,14 +61,13 @@ def answer(net: NamespaceTestbed, question: str) -> Verdict:
 def main(words: list[str]) -> None:
     as_json = "--json" in words
     questions = [word for word in words if "=" in word] or QUESTIONS
+    if not as_json:
+        print("| " + " | ".join(HEADER[3:]) + " |\n" + "| --- " * len(HEADER[3:]) + "|")
     with NamespaceTestbed(groups=("grp1", "grp2"), prefix="enos-bench") as net:
-        found = [answer(net, question) for question in questions]
-    if as_json:
-        print("\n".join(json.dumps(one.to_json()) for one in found))
-        return
-    print("| " + " | ".join(HEADER[3:]) + " |\n" + "| --- " * len(HEADER[3:]) + "|")
-    for row in table(found):
-        print("| " + " | ".join(row[3:]) + " |")
+        for question in questions:
+            one = answer(net, question)
+            row = " | ".join(table((one,))[0][3:])
+            print(json.dumps(one.to_json()) if as_json else f"| {row} |", flush=True)
 
 
 if __name__ == "__main__":
