@@ -1,5 +1,6 @@
 """Doing what a deployment plans: files, lanes of Ansible, kolla-ansible's commands."""
 
+import hashlib
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -75,28 +76,50 @@ def deploy(
 ) -> Mapping[str, tuple[Event, ...]]:
     """Write the files, run the lanes of an action and return their events by lane.
 
-    With tags, one run over all plays instead of lanes. Raises PlaybookError.
+    With tags, one run over all plays instead of lanes. The first deployment of an
+    inventory and its variables is checked by kolla-ansible's prechecks on the way.
+    Raises PlaybookError.
     """
     for choice in deployment.decisions:
         progress.decision(choice)
     write(deployment, shell=shell)
     if tags or action == "precheck":
-        whole = _lane_run(deployment, "site", action, tags)
+        lane = site.CHECKS if action == "precheck" else "site"
+        whole = _lane_run(deployment, lane, action, tags)
         with progress.step(whole.title) as step:
-            return {"site": run(whole, shell=shell, step=step)}
-    return run_lanes(plan_runs(deployment, action), shell=shell, progress=progress)
+            return {lane: run(whole, shell=shell, step=step)}
+    mark, seal = deployment.place.root / site.CHECKS, _seal(deployment)
+    checked = mark.exists() and mark.read_text(encoding="utf-8") == seal
+    lanes = plan_runs(deployment, action, checks=action == "deploy" and not checked)
+    done = run_lanes(lanes, shell=shell, progress=progress)
+    if site.CHECKS in done:
+        write_secret(mark, seal)
+    return done
 
 
-def plan_runs(deployment: Deployment, action: str = "deploy") -> tuple[Lane, ...]:
-    """Return the lanes of an action with their commands."""
-    return tuple(
+def plan_runs(
+    deployment: Deployment, action: str = "deploy", *, checks: bool = False
+) -> tuple[Lane, ...]:
+    """Return the lanes of an action with their commands.
+
+    With `checks`, a lane of prechecks that ends before any service begins. It starts
+    with the first lane when the machines need no preparation.
+    """
+    first = (site.CHECKS,) if checks else ()
+    lanes = [
         Lane(
             name=name,
             run=_lane_run(deployment, name, action),
-            after=site.needs(name, deployment.lanes),
+            after=(*needed, *(first if needed == ("base",) else ())),
         )
         for name in deployment.lanes
-    )
+        for needed in (site.needs(name, deployment.lanes),)
+    ]
+    if checks:
+        after = () if deployment.checks_at_once else ("base",)
+        own = _lane_run(deployment, site.CHECKS, "precheck")
+        lanes.insert(0, Lane(name=site.CHECKS, run=own, after=after))
+    return tuple(lanes)
 
 
 def kolla_command(deployment: Deployment, words: Sequence[str]) -> Run:
@@ -143,9 +166,10 @@ def _lane_run(
 ) -> Run:
     place = deployment.place
     first = ("--flush-cache",) if lane in {"base", "site"} else ()
+    services = _services(deployment, lane) if lane in deployment.lanes else tags
     serial = ("-e", "kolla_serial=0") if action in {"reconfigure", "upgrade"} else ()
     return Run(
-        title=f"{action}: {', '.join(_services(deployment, lane))}",
+        title=f"{action}: {', '.join(services) or 'all services'}",
         argv=(
             str(deployment.installed.bin / "ansible-playbook"),
             *("--inventory", str(place.inventory)),
@@ -162,9 +186,14 @@ def _lane_run(
 
 
 def _services(deployment: Deployment, lane: str) -> tuple[str, ...]:
-    plays = deployment.lanes.get(lane) or site.joined(deployment.lanes)
+    plays = deployment.lanes[lane]
     names = (each.service for each in plays if each.service not in site.ALWAYS)
     return tuple(dict.fromkeys(names))
+
+
+def _seal(deployment: Deployment) -> str:
+    parts = (ini.render(deployment.inventory), variables.render(deployment.variables))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _environment(deployment: Deployment) -> dict[str, str]:

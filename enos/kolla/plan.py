@@ -140,6 +140,8 @@ class Deployment:
     Attributes:
         variables: content of `globals.yml`.
         lanes: lane name → its plays.
+        checks: plays of kolla-ansible's prechecks.
+        checks_at_once: the machines are ready for the checks as they are.
         config: path below the configuration folder → text.
         decisions: choices made on the way, a sentence each.
 
@@ -151,6 +153,8 @@ class Deployment:
     inventory: Inventory
     variables: Mapping[str, Any]
     lanes: Mapping[str, tuple[ServicePlay, ...]]
+    checks: tuple[ServicePlay, ...]
+    checks_at_once: bool
     shadow: Shadow
     config: Mapping[str, str]
     custom: Path | None
@@ -209,6 +213,7 @@ def plan_deployment(
     lanes = plan_lanes(
         installed, chosen.values, action=action, fakes=fakes > 1 and action in DEPLOYS
     )
+    checks = plan_checks(installed, chosen.values)
     return Deployment(
         release=wish.release,
         place=place,
@@ -219,7 +224,9 @@ def plan_deployment(
             **({"enos_fake_computes": fakes} if fakes > 1 else {}),
         },
         lanes=lanes,
-        shadow=_shadow(lanes, nodes, chosen.values),
+        checks=checks,
+        checks_at_once=all(node.docker for node in nodes.values()),
+        shadow=_shadow(lanes, checks, nodes, chosen.values),
         config=overrides.plan_overrides(virt=wish.virt, nodes=nodes),
         custom=wish.custom,
         decisions=(*mapped.decisions, *chosen.decisions, *told),
@@ -235,8 +242,19 @@ def plan_lanes(
     plays = site.wanted(
         installed.plays, action=action, switch=lambda name: switch(name, known)
     )
-    netdev = known.get("ovs_datapath") == "netdev"
+    netdev = known.get("ovs_datapath") == "netdev" and action in DEPLOYS
     return site.with_own(site.deal(plays), netdev=netdev, fakes=fakes)
+
+
+def plan_checks(
+    installed: Installed, values: Mapping[str, Any]
+) -> tuple[ServicePlay, ...]:
+    """Return the plays of kolla-ansible's prechecks for what is switched on."""
+    known = {**installed.defaults, **values}
+    plays = site.wanted(
+        installed.plays, action="precheck", switch=lambda name: switch(name, known)
+    )
+    return site.joined(site.deal(plays))
 
 
 def keystone_url(values: Mapping[str, Any]) -> str:
@@ -249,6 +267,7 @@ def keystone_url(values: Mapping[str, Any]) -> str:
 
 def _shadow(
     lanes: Mapping[str, tuple[ServicePlay, ...]],
+    checks: tuple[ServicePlay, ...],
     nodes: Mapping[str, Node],
     values: Mapping[str, Any],
 ) -> Shadow:
@@ -257,6 +276,7 @@ def _shadow(
         playbooks={
             **{site.file_of(name): site.render(plays) for name, plays in lanes.items()},
             site.file_of("site"): site.render(everything),
+            site.file_of(site.CHECKS): site.render(checks),
         },
         without_modules=any(not node.modules for node in nodes.values()),
         engine=str(values.get("kolla_container_engine", "docker")),

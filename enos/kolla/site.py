@@ -67,6 +67,9 @@ LANES: tuple[LanePlan, ...] = (
     LanePlan(name="neutron", services=("neutron",), after=("keystone", "fabric")),
     LanePlan(name="fakes", services=("fake computes",), after=("nova", "neutron")),
 )
+CHECKS = "prechecks"
+"""Lane of kolla-ansible's prechecks, which nothing that takes a port may overtake."""
+
 REST = "others"
 """Lane of every service that no other lane names; runs after all of them."""
 
