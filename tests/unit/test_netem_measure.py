@@ -1,0 +1,120 @@
+"""What `measure` asks of the hosts, and when it looks twice."""
+
+import json
+
+import pytest
+
+from enos.config.constraints import NetworkConstraints
+from enos.errors import CapabilityError, EmulationError
+from enos.netem import Measurement, measure, pairs_to_measure, plan_emulation
+from enos.testbed import Host, Network, Nic, Testbed
+from enos.testing.recording import Answer, RecordingProgress, RecordingShell
+from enos.units import Duration, Rate
+
+
+def node(number: int, *groups: str) -> Host:
+    nic = Nic(device="eth0", network="api", addresses=(f"10.0.0.{number}/24",))
+    return Host(name=f"n{number}", address=f"n{number}", groups=groups, nics=(nic,))
+
+
+BED = Testbed(
+    provider="t",
+    hosts=(node(1, "a"), node(2, "b")),
+    networks=(Network(name="api", cidr="10.0.0.0/24", roles=("api",)),),
+)
+LATE = NetworkConstraints(default_delay=Duration(ms=5))
+NARROW = NetworkConstraints(default_rate=Rate.parse("10mbit"))
+
+
+def trips(*values: float | None) -> Answer:
+    return Answer(stdout=json.dumps({"10.0.0.2": [90.0, *values]}))
+
+
+def iperf(bits: float) -> Answer:
+    output = {
+        "start": {"test_start": {"protocol": "TCP"}, "tcp_mss_default": 1448},
+        "end": {"sum_received": {"bits_per_second": bits}},
+    }
+    return Answer(stdout=json.dumps(output))
+
+
+def measured(
+    shell: RecordingShell,
+    asked: NetworkConstraints = LATE,
+    baseline: Measurement | None = None,
+) -> Measurement:
+    pairs = pairs_to_measure(plan_emulation(asked, BED), BED)
+    return measure(pairs, BED, shell, RecordingProgress(), baseline=baseline)
+
+
+def test_the_first_probe_waits_for_the_neighbour_and_is_left_out() -> None:
+    shell = RecordingShell()
+    shell.script("*python3*", trips(10.1, None, 10.3))
+
+    (one,) = measured(shell).pairs
+
+    assert (one.trips.sent, one.trips.lost) == (3, 1)
+    assert (one.trips.low, one.trips.high) == (10.1, 10.3)
+    (call,) = shell.calls
+    assert "python3 - 21 20.0" in call.line
+    assert "def hurry" in call.stdin
+
+
+def test_a_doubtful_link_is_measured_once_more_and_that_counts() -> None:
+    shell = RecordingShell()
+    shell.script("*python3*", trips(0.1), trips(60.0), trips(10.2))
+    before = measured(shell)
+
+    (one,) = measured(shell, baseline=before).pairs
+
+    assert (one.trips.median, one.attempts) == (10.2, 2)
+
+
+def test_a_link_that_is_right_is_measured_once() -> None:
+    shell = RecordingShell()
+    shell.script("*python3*", trips(0.1), trips(10.0))
+    before = measured(shell)
+
+    (one,) = measured(shell, baseline=before).pairs
+
+    assert one.attempts == 1
+    assert len(shell.calls) == 2
+
+
+def test_a_rate_is_measured_in_each_direction_it_is_asked_for() -> None:
+    shell = RecordingShell()
+    shell.script("*python3*", trips(0.1))
+    shell.script("*iperf3 -J*", iperf(9.5e6), iperf(9.6e6))
+
+    (one,) = measured(shell, NARROW).pairs
+
+    assert one.rate_there == pytest.approx(9.5e6 * 1514 / 1448)
+    assert one.rate_back == pytest.approx(9.6e6 * 1514 / 1448)
+    clients = [line for line in shell.lines if "iperf3 -J" in line]
+    assert ["root@n1" in line for line in clients] == [True, False]
+
+
+def test_a_host_without_iperf3_is_named() -> None:
+    shell = RecordingShell()
+    shell.script("*python3*", trips(0.1))
+    shell.on("*iperf3 -J*", returncode=127)
+
+    with pytest.raises(CapabilityError, match="`n1` cannot measure a rate"):
+        measured(shell, NARROW)
+
+
+def test_a_host_without_python_is_named() -> None:
+    shell = RecordingShell()
+    shell.on("*python3*", returncode=127, stderr="python3: not found")
+
+    with pytest.raises(CapabilityError, match="`n1` cannot measure round trips"):
+        measured(shell)
+
+
+def test_a_rate_that_cannot_be_had_is_no_silent_zero() -> None:
+    shell = RecordingShell()
+    shell.script("*python3*", trips(0.1))
+    shell.on("*iperf3 -J*", stdout='{"error": "no route"}', returncode=1)
+
+    with pytest.raises(EmulationError, match="no rate from `n1` to `n2`: no route"):
+        measured(shell, NARROW)
