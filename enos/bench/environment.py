@@ -33,7 +33,7 @@ OLDEST = (3, 10)
 _ASK = "import platform, sys; print(*sys.version_info[:2], platform.machine())"
 _WARM_UP = (
     "import sys; sys.dont_write_bytecode = False;"  # whatever the account's habits
-    "from rally import plugins; plugins.load()"
+    "from rally import api, plugins; from rally.env import env_mgr; plugins.load()"
 )
 _PLATFORMS = {
     "x86_64": "x86_64-unknown-linux-gnu",

@@ -228,7 +228,8 @@ def _answered(
                 return address, place
         return None
 
-    found = _until(look, request.seconds)
+    # Twice: the guest may have come up while the less telling places were tried.
+    found = _until(look, request.seconds) and look()
     if found is None:
         raise CloudError(
             f"{guest} answers no ping, neither at {fixed} nor at {floating or 'none'}",
