@@ -1,8 +1,8 @@
 """The kit: what goes into the images from outside, fetched once and kept in the cache.
 
 All Python packages are installed here, on this machine, by uv for the Python of the
-images, from the index, proxy and certificates that the user's own uv and pip
-configuration names. The result is packed and unpacked in the image as it is. So no
+images, from the index, proxy and certificates that the user's own uv configuration
+names. The result is packed and unpacked in the image as it is. So no
 build container talks to an index, and no address or password of one can stay behind.
 """
 
@@ -95,6 +95,8 @@ def ensure_kit(
         _services(fetch, lock, kit)
         step.awaiting("Python packages of kolla-toolbox")
         _toolbox(fetch, lock, kit)
+        # Tens of thousands of files, which Python would remove one after the other.
+        shell.run(["rm", "-rf", trees])
         kit.replace(place)
     for old in place.parent.glob(f"{lock.release}-*"):
         if old != place:
