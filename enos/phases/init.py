@@ -9,7 +9,8 @@ from enos.cloud.download import downloaded_image
 from enos.cloud.guest import GuestImage, guest_image
 from enos.cloud.plan import CloudPlan, lines, plan_cloud
 from enos.cloud.rest import Cloud, connect
-from enos.cloud.smoke import READY, Request, smoke, vantages
+from enos.cloud.smoke import READY, Request, Smoke, smoke, vantages
+from enos.errors import CloudError
 from enos.phases.session import Session, phase
 from enos.phases.tc import vips
 from enos.state.directory import write_atomically
@@ -70,26 +71,34 @@ def _prove(
     here = shutil.which("ping") is not None
     if not here:
         session.progress.decision("no `ping` on this machine: the nodes try the guest")
-    seen = smoke(
-        cloud,
-        Request(
-            ids=found.ids,
-            image=found.images[image.name],
-            flavor=_flavor(image),
-            vantages=vantages(
-                network or session.testbed.with_role("control"), here=here
-            ),
-            marker=READY if image.kernel else "",
-        ),
-        console=session.directory.results / CONSOLE,
-        shell=session.shell,
-        progress=session.progress,
+    request = Request(
+        ids=found.ids,
+        image=found.images[image.name],
+        flavor=_flavor(image),
+        vantages=vantages(network or session.testbed.with_role("control"), here=here),
+        marker=READY if image.kernel else "",
     )
+    try:
+        seen = _tried(session, cloud, request)
+    except CloudError as failed:
+        # A service that came up a moment ago may have missed its first message.
+        session.progress.warn(f"{failed.message}: one more guest is tried")
+        seen = _tried(session, cloud, request)
     text = json.dumps(asdict(seen), indent=2) + "\n"
     write_atomically(session.directory.results / GUEST, text)
     session.progress.decision(
         f"a guest on {seen.host} was active after {seen.seconds_to_active:.1f} s and "
         f"answered ping from {seen.seen_from} after {seen.seconds_to_ping:.1f} s"
+    )
+
+
+def _tried(session: Session, cloud: Cloud, request: Request) -> Smoke:
+    return smoke(
+        cloud,
+        request,
+        console=session.directory.results / CONSOLE,
+        shell=session.shell,
+        progress=session.progress,
     )
 
 
