@@ -226,23 +226,18 @@ def _build(place: Workplace, lock: ImageLock, images: ImageSet) -> None:
     with alone(place.cache) as home:
         tools = place.tools.ensure(lock.tool)
         reach = host.look(place.daemon.shell)
-        base.ensure_base(
-            place.daemon,
-            lock.base_image,
-            reach=reach,
-            home=home,
-            logs=place.cache / "logs",
-            progress=place.progress,
-        )
-        with place.progress.step("Python packages for the images") as step:
-            kit = sources.ensure_kit(
-                place.daemon.shell,
-                step,
-                lock,
-                kolla=build.templates(tools),
-                place=home / images.tag,
-                machine=platform.machine(),
+        with ThreadPoolExecutor(1) as pool:
+            standing = pool.submit(
+                base.ensure_base,
+                place.daemon,
+                lock.base_image,
+                reach=reach,
+                home=home,
+                logs=place.cache / "logs",
+                progress=place.progress,
             )
+            kit = _kit(place, lock, tools, home / images.tag)
+            standing.result()
         folders = recipe.Folders(
             kit=kit, run=home / "run", logs=place.cache / "logs" / "images"
         )
@@ -254,6 +249,18 @@ def _build(place: Workplace, lock: ImageLock, images: ImageSet) -> None:
             place.progress,
         )
         shutil.rmtree(folders.run / "work", ignore_errors=True)
+
+
+def _kit(place: Workplace, lock: ImageLock, tools: Path, where: Path) -> Path:
+    with place.progress.step("Python packages for the images") as step:
+        return sources.ensure_kit(
+            place.daemon.shell,
+            step,
+            lock,
+            kolla=build.templates(tools),
+            place=where,
+            machine=platform.machine(),
+        )
 
 
 def _lay_out(lock: ImageLock, folders: recipe.Folders, reach: host.Reach) -> None:

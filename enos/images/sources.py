@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -91,10 +92,11 @@ def ensure_kit(
         kit, trees = Path(folder) / "kit", Path(folder) / "trees"
         _lay_out(kit, kolla)
         fetch = Fetch(shell=shell, target=target(lock, machine), scratch=trees)
-        step.awaiting("Python packages of the services")
-        _services(fetch, lock, kit)
-        step.awaiting("Python packages of kolla-toolbox")
-        _toolbox(fetch, lock, kit)
+        step.awaiting("packages of the services and of kolla-toolbox")
+        with ThreadPoolExecutor(2) as pool:
+            works = (_services, _toolbox)
+            for done in [pool.submit(work, fetch, lock, kit) for work in works]:
+                done.result()
         # Tens of thousands of files, which Python would remove one after the other.
         shell.run(["rm", "-rf", trees])
         kit.replace(place)
