@@ -23,7 +23,11 @@ from enos.remote import run_on
 from enos.testbed import Host
 from enos.testing import RecordingProgress
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.timeout(400),
+    pytest.mark.xdist_group("rally"),  # one environment for all
+]
 SPEC: dict[str, object] = {}  # no platform: dummies need no cloud
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 TASK = """

@@ -18,7 +18,11 @@ from enos.remote import run_on
 from enos.testbed import Host
 from enos.testing import RecordingProgress
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.timeout(400),
+    pytest.mark.xdist_group("guest"),  # one build for all
+]
 SHELL = LocalShell(session="enos-guest-test")
 
 
