@@ -1,0 +1,93 @@
+"""The real kolla-ansible of each release: it is read, copied, changed and parsed."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from enos.kolla import deployment as kolla
+from enos.kolla.nodes import Node
+from enos.kolla.plan import Deployment, Place, Wish, plan_deployment
+from enos.kolla.releases import release
+from enos.kolla.shadow import PATCHES
+from enos.process import LocalShell
+from enos.testbed import Host, Network, Nic, Testbed
+from enos.testing.recording import RecordingProgress
+from enos.toolenvs import ToolEnvironments
+
+RELEASES = (
+    pytest.param("2025.1", marks=pytest.mark.e2e),
+    pytest.param("2025.2", marks=pytest.mark.e2e),
+    "2026.1",
+)
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "enos"
+CONFINED = Node(limits=False, modules=False, sysctl=False, openvswitch=False, kvm=False)
+
+
+def host(number: int, name: str, *roles: str) -> Host:
+    nics = tuple(
+        Nic(device=f"eth{index}", network=network, addresses=addresses)
+        for index, (network, addresses) in enumerate(
+            (
+                ("api", (f"10.0.0.{number}/24",)),
+                ("external", ()),
+                ("tunnel", (f"10.0.2.{number}/24",)),
+            )
+        )
+    )
+    return Host(name=name, address=f"10.0.0.{number}", roles=roles, nics=nics)
+
+
+TESTBED = Testbed(
+    provider="paper",
+    hosts=(host(2, "control-1", "control", "network"), host(3, "compute-1", "compute")),
+    networks=tuple(
+        Network(name=name, cidr=f"10.0.{number}.0/24", roles=(name,))
+        for number, name in enumerate(("api", "external", "tunnel"))
+    ),
+)
+
+
+def written(name: str, place: Path) -> Deployment:
+    shell = LocalShell(session="test-kolla")
+    tools = ToolEnvironments(cache=CACHE, shell=shell, progress=RecordingProgress())
+    wish = Wish(
+        session="test", release=release(name), virt="fake", fake_computes=3, kolla={}
+    )
+    deployment = plan_deployment(
+        wish,
+        testbed=TESTBED,
+        nodes={each.name: CONFINED for each in TESTBED.hosts},
+        installed=kolla.read_installed(tools.ensure(wish.release.lock)),
+        place=Place(root=place / "kolla", sockets=place / "s"),
+    )
+    kolla.write(deployment, shell=shell)
+    return deployment
+
+
+@pytest.mark.integration
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", RELEASES)
+def test_ansible_accepts_every_lane_over_the_real_kolla_ansible(
+    name: str, tmp_path: Path
+) -> None:
+    deployment = written(name, tmp_path)
+    lanes = kolla.plan_runs(deployment, checks=True)
+    for lane in lanes:
+        argv = [*lane.run.argv[:-1], "--syntax-check", lane.run.argv[-1]]
+        LocalShell(session="test-kolla").run(argv, env=lane.run.env)
+    assert {lane.name for lane in lanes} == {
+        *("prechecks", "base", "database", "fabric", "keystone", "nova-databases"),
+        *("glance", "nova", "neutron", "fakes"),
+    }
+
+
+@pytest.mark.integration
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", RELEASES)
+def test_every_patch_finds_the_text_it_is_for(name: str, tmp_path: Path) -> None:
+    deployment = written(name, tmp_path)
+    for patch in PATCHES:
+        changed = (deployment.place.shadow / patch.file).read_text(encoding="utf-8")
+        assert patch.new in changed, patch.file
+        assert patch.old not in changed, patch.file
