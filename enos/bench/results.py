@@ -83,7 +83,7 @@ class ScenarioResult:
     def verdict(self) -> str:
         """Return the outcome in one line, without the name."""
         if self.error:
-            return f"did not run: {_first_line(self.error)}"
+            return f"did not run: {_reason(self.error)}"
         total = len(self.iterations)
         if not total:
             return "ran no iteration"
@@ -203,6 +203,16 @@ def _plugin(workload: Mapping[str, Any]) -> str:
 
 def _began(plain: Mapping[str, Any]) -> float:
     return float(plain.get("timestamp") or 0.0)
+
+
+def _reason(error: str) -> str:
+    r"""Return the line that says why; Rally puts the whole task before it.
+
+    >>> _reason("InvalidTaskConfig: no!\n{...}\nReason(s):\n Image 'x' not found")
+    "Image 'x' not found"
+    """
+    _, found, after = error.partition("Reason(s):")
+    return _first_line(after if found else error)
 
 
 def _first_line(text: str) -> str:

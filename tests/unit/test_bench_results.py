@@ -83,6 +83,18 @@ def test_a_task_that_never_ran_is_not_ok() -> None:
     assert refused.verdict == "did not run: Invalid: no"
 
 
+def test_the_verdict_on_an_invalid_task_gives_the_reason() -> None:
+    error = (
+        "InvalidTaskConfig: Input task is invalid!\n\nSubtask configuration:\n{}\n\n"
+        "Reason(s):\n Scenario plugin 'x' doesn't pass validation. Details: no image"
+    )
+    found = ScenarioResult(name="a", key="k", args={}, error=error)
+
+    assert found.verdict == (
+        "did not run: Scenario plugin 'x' doesn't pass validation. Details: no image"
+    )
+
+
 def test_rows_are_tidy_and_readable_as_csv() -> None:
     found = result(report([iteration(4.0), iteration(1.0, error=["E", "x"], at=2)]))
 
