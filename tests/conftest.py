@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+collect_ignore = [  # programs that tests run elsewhere, with another Python
+    "integration/netem_guest.py",
+    "integration/rally_syntax.py",
+]
 Golden = Callable[[str, str], None]
 
 

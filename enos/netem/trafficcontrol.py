@@ -172,7 +172,7 @@ def spreading_shift(words: Sequence[int]) -> int:
     The number of bits below them, the least among equals.
 
     >>> spreading_shift([0x0A000105, 0x0A000205, 0x0A000305])
-    8
+    2
     """
     fullest = {
         shift: max(Counter(word >> shift & 0xFF for word in words).values())

@@ -62,7 +62,7 @@ def lanes(several: Sequence[Queue]) -> str:
     >>> from enos.units import Duration
     >>> shaping = Shaping(delay=Duration(ms=2))
     >>> print(lanes([Queue(number=7, shaping=shaping, sources=())]))
-    [{"queue": 7, "delay_us": 2000.0}]
+    [{"queue": 7, "delay_us": 2000}]
     """
     plain = []
     for queue in several:

@@ -107,7 +107,7 @@ def wilson(lost: int, sent: int) -> tuple[float, float]:
 
     >>> low, high = wilson(10, 1000)
     >>> round(low, 4), round(high, 4)
-    (0.0045, 0.022)
+    (0.0045, 0.0219)
     """
     if not sent:
         return 0.0, 1.0
