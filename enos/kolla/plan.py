@@ -11,7 +11,7 @@ from enos.ansible.inventory import Group, Inventory
 from enos.errors import CapabilityError
 from enos.kolla import globals as variables
 from enos.kolla import overrides, site
-from enos.kolla.inventory import plan_inventory
+from enos.kolla.inventory import KollaInventory, plan_inventory
 from enos.kolla.nodes import Node
 from enos.kolla.releases import Release
 from enos.kolla.shadow import Shadow
@@ -188,16 +188,7 @@ def plan_deployment(
     CapabilityError (tenant networks cannot span the nodes).
     """
     tunnels, told = _tunnels(testbed, nodes, wish)
-    extra = {
-        host.name: {"enos_api_address": _api(testbed, host), **tunnels[host.name]}
-        for host in testbed.hosts
-    }
-    mapped = plan_inventory(
-        testbed,
-        installed.groups,
-        python=str(installed.bin / "python"),
-        variables=extra,
-    )
+    mapped = _mapped(testbed, installed, tunnels)
     chosen = variables.plan_globals(
         variables.Situation(
             session=wish.session,
@@ -232,6 +223,17 @@ def plan_deployment(
         decisions=(*mapped.decisions, *chosen.decisions, *told),
         url=keystone_url(chosen.values),
     )
+
+
+def _mapped(
+    testbed: Testbed, installed: Installed, tunnels: Mapping[str, Mapping[str, str]]
+) -> KollaInventory:
+    extra = {
+        host.name: {"enos_api_address": _api(testbed, host), **tunnels[host.name]}
+        for host in testbed.hosts
+    }
+    python = str(installed.bin / "python")
+    return plan_inventory(testbed, installed.groups, python=python, variables=extra)
 
 
 def plan_lanes(
