@@ -15,7 +15,7 @@ from shutil import rmtree
 from tempfile import mkdtemp
 
 import pytest
-from enos_local import Local, store
+from enos_local import Local, engine, store
 
 from enos.demand import Demand, MachineDemand
 from enos.errors import ProviderError
@@ -83,6 +83,15 @@ def marks(session: str) -> set[str]:
     ).split()
     bridges = {f"br-{network[:12]}" for network in networks}
     return {session, *containers, *bridges, *subnets}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _docker(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Have Docker running, as the first `acquire` on a machine would."""
+    progress, log = RecordingProgress(), tmp_path_factory.mktemp("docker") / "log"
+    with progress.step("Docker") as step:
+        shell = LocalShell(session="enos-tests")
+        engine.ensure(shell, progress, step, engine.this_machine(), log)
 
 
 @pytest.fixture
