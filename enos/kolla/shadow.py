@@ -69,6 +69,14 @@ PATCHES: tuple[Patch, ...] = (
         new="  delay: 1\n",
         why="a restarted MariaDB is there within a few seconds",
     ),
+    Patch(
+        file="roles/nova/tasks/refresh_scheduler_cell_cache.yml",
+        old="kill -HUP `{{ kolla_container_engine }} inspect -f "
+        "'{% raw %}{{ .State.Pid }}{% endraw %}' nova_scheduler`",
+        new="{{ kolla_container_engine }} restart --time 1 nova_scheduler",
+        why="a scheduler on native threads never comes back from SIGHUP: it waits for"
+        " its worker, and no guest is scheduled for minutes",
+    ),
 )
 """Each is tried; a release in which the text is not there is left as it is."""
 
