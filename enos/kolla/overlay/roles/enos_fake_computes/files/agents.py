@@ -41,6 +41,7 @@ def main() -> None:
     from neutron_lib.agent import topics
     from oslo_config import cfg
 
+    config.register_common_config_options()
     common.register_agent_state_opts_helper(cfg.CONF)
     config.init(["--config-file", "/etc/neutron/neutron.conf"])
     config.setup_logging()
