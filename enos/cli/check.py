@@ -4,14 +4,11 @@ from pathlib import Path
 
 import click
 
-from enos.cli.options import Options, common
+from enos.cli.options import EXPERIMENT_FILE, Options, common
 
 
 @click.command("check")
-@click.option(
-    "-f", "--file", type=click.Path(path_type=Path), default="experiment.yml",
-    show_default=True, help="Experiment file, or the name of a shipped topology.",
-)  # fmt: skip
+@EXPERIMENT_FILE
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of the file.")
 @common
 def command(options: Options, *, file: Path, schema: bool) -> None:

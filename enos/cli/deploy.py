@@ -5,14 +5,11 @@ from pathlib import Path
 import click
 
 from enos.cli.opening import begun
-from enos.cli.options import Options, common
+from enos.cli.options import EXPERIMENT_FILE, Options, common
 
 
 @click.command("deploy")
-@click.option(
-    "-f", "--file", type=click.Path(path_type=Path), default="experiment.yml",
-    show_default=True, help="Experiment file, or the name of a shipped topology.",
-)  # fmt: skip
+@EXPERIMENT_FILE
 @common
 def command(options: Options, file: Path) -> None:
     """Get the machines, deploy OpenStack on them and make it ready for use.

@@ -37,6 +37,13 @@ class Options:
         return Console(level=self.level)
 
 
+EXPERIMENT_FILE = click.option(
+    "-f", "--file", type=click.Path(path_type=Path), default="experiment.yml",
+    show_default=True, help="Experiment file, or the name of a shipped topology.",
+)  # fmt: skip
+"""The option of the commands that start from an experiment file."""
+
+
 def common(function: F) -> F:
     """Add the common options; the command gets one `options` argument instead."""
 

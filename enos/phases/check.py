@@ -10,19 +10,13 @@ from pathlib import Path
 from enos import netem, plugins
 from enos.config.experiment import Experiment, load_experiment
 from enos.demand import host_names
-from enos.kolla import releases
-from enos.kolla.nodes import Node
-from enos.kolla.plan import Deployment, Place, Wish, plan_deployment
-from enos.phases.install import as_text, brought
+from enos.phases.foreseen import foreseen
+from enos.phases.install import as_text
 from enos.phases.planned import planned_testbed
 from enos.testbed import Testbed
 from enos.toolenvs import ToolEnvironments
 
 MOST = 1000  # rules printed: a thousand machines have a million
-CAPABLE = Node(
-    limits=True, modules=True, sysctl=True, openvswitch=True, kvm=False, cpus=4
-)
-"""What is assumed of machines nobody has seen yet."""
 
 
 def run(file: Path, tools: ToolEnvironments) -> str:
@@ -34,7 +28,7 @@ def run(file: Path, tools: ToolEnvironments) -> str:
     testbed = planned_testbed(experiment.provider, experiment.demand)
     parts = (
         machines(experiment),
-        as_text(deployment(experiment, testbed, tools)),
+        as_text(foreseen(experiment, tools)),
         network(experiment, testbed),
     )
     return "\n".join(parts)
@@ -64,23 +58,3 @@ def network(experiment: Experiment, testbed: Testbed) -> str:
     ]
     more = f", the first {MOST} rules" if len(pairs) >= MOST else ""
     return "\n".join((f"# from, to, network, shaping{more}", *rows))
-
-
-def deployment(
-    experiment: Experiment, testbed: Testbed, tools: ToolEnvironments
-) -> Deployment:
-    """Return the deployment on machines that can do everything."""
-    release = releases.release(experiment.release)
-    return plan_deployment(
-        Wish(
-            session="enos-check",
-            release=release,
-            virt=experiment.virt,
-            fake_computes=experiment.fake_computes,
-            kolla=experiment.kolla,
-        ),
-        testbed=testbed,
-        nodes={host.name: CAPABLE for host in testbed.hosts},
-        installed=brought(experiment, tools),
-        place=Place(root=Path("enos-check"), sockets=Path("enos-check")),
-    )

@@ -20,12 +20,8 @@ from enos.images import diff, internal, locks, push, ready, registry
 from enos.images.daemon import Daemon
 from enos.images.needed import needed
 from enos.images.ready import ImageSet, Ready, Workplace
-from enos.kolla import deployment as kolla
-from enos.kolla import releases
-from enos.kolla.nodes import Node
-from enos.kolla.plan import Place, Wish, plan_deployment
 from enos.kolla.switches import word
-from enos.phases.planned import planned_testbed
+from enos.phases.foreseen import foreseen
 from enos.phases.session import Session
 from enos.process import LocalShell
 from enos.progress import Progress
@@ -34,30 +30,11 @@ from enos.state.directory import write_atomically
 from enos.testbed import Host
 from enos.toolenvs import ToolEnvironments
 
-ABLE = Node(limits=True, modules=True, sysctl=True, openvswitch=True, kvm=True)
-"""Machines that are not there yet: none of this decides about images."""
-
 
 def wanted(session: Session) -> tuple[str, ...]:
     """Return the names of the images the experiment's services run."""
-    experiment = session.experiment
-    release = releases.release(experiment.release)
-    installed = kolla.read_installed(session.tools.ensure(release.lock))
-    testbed = planned_testbed(experiment.provider, experiment.demand)
-    planned = plan_deployment(
-        Wish(
-            session=session.directory.load().session,
-            release=release,
-            virt=experiment.virt,
-            fake_computes=experiment.fake_computes,
-            kolla=experiment.kolla,
-        ),
-        testbed=testbed,
-        nodes={host.name: ABLE for host in testbed.hosts},
-        installed=installed,
-        place=Place(root=session.directory.kolla, sockets=session.directory.sockets),
-    )
-    values = {**installed.defaults, **planned.variables}
+    planned = foreseen(session.experiment, session.tools)
+    values = {**planned.installed.defaults, **planned.variables}
     return needed(lambda name: word(name, values))
 
 

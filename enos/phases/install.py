@@ -4,24 +4,21 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from enos.ansible import inventory as ini
 from enos.ansible.runner import run as run_ansible
-from enos.config.experiment import Experiment
 from enos.errors import ConfigError
 from enos.kolla import deployment as kolla
 from enos.kolla import globals as variables
 from enos.kolla import releases
-from enos.kolla.inventory import parse_multinode
 from enos.kolla.nodes import probe
-from enos.kolla.plan import Deployment, Installed, Place, Wish, plan_deployment
+from enos.kolla.plan import Deployment, Place, Wish, plan_deployment
 from enos.phases import images
+from enos.phases.foreseen import brought
 from enos.phases.session import Session, phase
 from enos.state.directory import write_atomically
-from enos.toolenvs import ToolEnvironments
 
 MARK = "deployed"
 """File below the kolla folder: fingerprint of the OpenStack that is there."""
@@ -49,16 +46,6 @@ def planned(session: Session, *, action: str = "deploy") -> Deployment:
         place=Place(root=session.directory.kolla, sockets=sockets),
         action=action,
     )
-
-
-def brought(experiment: Experiment, tools: ToolEnvironments) -> Installed:
-    """Return what the release's kolla-ansible brings, with the user's inventory."""
-    release = releases.release(experiment.release)
-    installed = kolla.read_installed(tools.ensure(release.lock))
-    if experiment.inventory is None:
-        return installed
-    text = experiment.inventory.read_text(encoding="utf-8")
-    return replace(installed, groups=parse_multinode(text))
 
 
 def run(session: Session, *, again: bool = True) -> None:
