@@ -20,7 +20,7 @@ killed: $(VENV)/.dev ## the main job again, killed at ten random moments (after 
 	ENOS_KILL_SEED=$${ENOS_KILL_SEED:-1} $(VENV)/bin/pytest -s tests/e2e/test_killed.py
 
 test: $(VENV)/.dev parts ## every test but the main job
-	$(VENV)/bin/pytest -n 4 --dist loadgroup -m "not e2e"
+	$(VENV)/bin/pytest -n 4 --dist loadfile -m "not e2e"
 
 check: $(VENV)/.dev ## style, types, layers, spelling
 	$(VENV)/bin/ruff format --check .

@@ -19,7 +19,7 @@ FILES = {
     for match in FILE.finditer(PAGE.read_text(encoding="utf-8"))
 }
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("packaging")]
+pytestmark = [pytest.mark.integration]
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,6 @@ from enos.testing import RecordingProgress
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.timeout(400),
-    pytest.mark.xdist_group("rally"),  # one environment for all
 ]
 SPEC: dict[str, object] = {}  # no platform: dummies need no cloud
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -21,7 +21,6 @@ from enos.testing import RecordingProgress
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.timeout(400),
-    pytest.mark.xdist_group("guest"),  # one build for all
 ]
 SHELL = LocalShell(session="enos-guest-test")
 

@@ -28,7 +28,6 @@ from enos.testing import ProviderContract, RecordingProgress
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.timeout(300),
-    pytest.mark.xdist_group("docker"),
 ]
 
 SEEDS = (11, 23, 47)

@@ -14,7 +14,7 @@ import pytest
 from enos.cli import COMMANDS
 from enos.toolenvs import find_uv
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("packaging")]
+pytestmark = [pytest.mark.integration]
 
 ROOT = Path(__file__).parents[2]
 CACHES = {"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
