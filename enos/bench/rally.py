@@ -290,7 +290,8 @@ def _result(run: Run, place: Path) -> ScenarioResult:
     found = parsed(
         report, name=run.name, key=run.key, args=run.args, seconds=outcome["seconds"]
     )
-    return replace(found, error=str(outcome["error"]))
+    began = float(outcome.get("began", 0.0))
+    return replace(found, error=str(outcome["error"]), began=began)
 
 
 def _json(path: Path) -> dict[str, Any] | None:

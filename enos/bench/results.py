@@ -29,12 +29,16 @@ class Iteration:
 
     Attributes:
         seconds: idle time left out.
+        began: seconds since the epoch, by the bench host's clock; likewise `ended`,
+            idle time included.
         actions: atomic action → seconds, of repeated ones the sum.
         error: of Rally, empty when it passed.
 
     """
 
     seconds: float
+    began: float = 0.0
+    ended: float = 0.0
     actions: Mapping[str, float] = field(default_factory=dict)
     error: str = ""
 
@@ -50,6 +54,7 @@ class ScenarioResult:
         slas: criteria of the task.
         error: why the task as a whole failed (invalid, no credentials), or empty.
         seconds: of the whole task, contexts included.
+        began: when the task did, seconds since the epoch.
 
     """
 
@@ -61,6 +66,7 @@ class ScenarioResult:
     slas: tuple[Sla, ...] = ()
     error: str = ""
     seconds: float = 0.0
+    began: float = 0.0
 
     @property
     def failed(self) -> int:
@@ -167,6 +173,9 @@ def summary(results: Iterable[ScenarioResult]) -> list[dict[str, Any]]:
             "failed": result.failed,
             "mean": result.mean,
             "durations": [one.seconds for one in result.iterations],
+            "spans": [
+                [one.began, one.ended, not one.error] for one in result.iterations
+            ],
             "errors": [one.error for one in result.iterations if one.error],
         }
         listed.append(plain)
@@ -181,9 +190,14 @@ def _iteration(plain: Mapping[str, Any]) -> Iteration:
         took = float(action["finished_at"]) - float(action["started_at"])
         name = str(action["name"])
         actions[name] = round(actions.get(name, 0.0) + took, 6)
-    duration = float(plain.get("duration") or 0.0)
+    duration, began = float(plain.get("duration") or 0.0), _began(plain)
+    idle = float(plain.get("idle_duration") or 0.0)
     return Iteration(
-        seconds=round(duration, 6), actions=actions, error=words[:_LONGEST]
+        seconds=round(duration, 6),
+        began=round(began, 3),
+        ended=round(began + duration + idle, 3),
+        actions=actions,
+        error=words[:_LONGEST],
     )
 
 

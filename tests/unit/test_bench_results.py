@@ -127,3 +127,11 @@ def test_there_is_a_row_for_each_value(durations: list[float]) -> None:
     data = [iteration(one, at=float(at)) for at, one in enumerate(durations)]
 
     assert len(list(rows([result(report(data))]))) == 3 * len(durations)
+
+
+def test_the_summary_tells_when_each_iteration_ran_idle_time_included() -> None:
+    failed = iteration(1.0, error=["E", "x"], at=1000.25) | {"idle_duration": 0.5}
+
+    (one,) = summary([result(report([iteration(4.0, at=999.0), failed]))])
+
+    assert one["spans"] == [[999.0, 1003.0, True], [1000.25, 1001.75, False]]
