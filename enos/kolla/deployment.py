@@ -1,6 +1,5 @@
 """Doing what a deployment plans: files, lanes of Ansible, kolla-ansible's commands."""
 
-import hashlib
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ from enos.ansible.events import Event
 from enos.ansible.lanes import Lane, run_lanes
 from enos.ansible.runner import Run, run
 from enos.kolla import globals as variables
-from enos.kolla import site
+from enos.kolla import prechecks, site
 from enos.kolla.credentials import Credentials, clouds_yaml, openrc
 from enos.kolla.inventory import parse_multinode
 from enos.kolla.passwords import ensure_passwords, write_secret
@@ -73,11 +72,13 @@ def deploy(
     progress: Progress,
     action: str = "deploy",
     tags: Sequence[str] = (),
+    remembered: Path | None = None,
 ) -> Mapping[str, tuple[Event, ...]]:
     """Write the files, run the lanes of an action and return their events by lane.
 
     With tags, one run over all plays instead of lanes. The first deployment of an
-    inventory and its variables is checked by kolla-ansible's prechecks on the way.
+    inventory and its variables is checked by kolla-ansible's prechecks on the way;
+    `remembered` is the folder of those that passed on machines made the same way.
     Raises PlaybookError.
     """
     for choice in deployment.decisions:
@@ -88,12 +89,13 @@ def deploy(
         whole = _lane_run(deployment, lane, action, tags)
         with progress.step(whole.title) as step:
             return {lane: run(whole, shell=shell, step=step)}
-    mark, seal = deployment.place.root / site.CHECKS, _seal(deployment)
-    checked = mark.exists() and mark.read_text(encoding="utf-8") == seal
-    lanes = plan_runs(deployment, action, checks=action == "deploy" and not checked)
+    known = prechecks.passed(deployment, remembered)
+    if action == "deploy" and known == "before":
+        progress.decision("the prechecks passed before on machines made the same way")
+    lanes = plan_runs(deployment, action, checks=action == "deploy" and not known)
     done = run_lanes(lanes, shell=shell, progress=progress)
     if site.CHECKS in done:
-        write_secret(mark, seal)
+        prechecks.remember(deployment, remembered)
     return done
 
 
@@ -189,11 +191,6 @@ def _services(deployment: Deployment, lane: str) -> tuple[str, ...]:
     plays = deployment.lanes[lane]
     names = (each.service for each in plays if each.service not in site.ALWAYS)
     return tuple(dict.fromkeys(names))
-
-
-def _seal(deployment: Deployment) -> str:
-    parts = (ini.render(deployment.inventory), variables.render(deployment.variables))
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _environment(deployment: Deployment) -> dict[str, str]:

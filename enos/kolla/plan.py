@@ -141,6 +141,7 @@ class Deployment:
         variables: content of `globals.yml`.
         lanes: lane name → its plays.
         checks: plays of kolla-ansible's prechecks.
+        nodes: host name → what it can do.
         checks_at_once: the machines are ready for the checks as they are.
         config: path below the configuration folder → text.
         decisions: choices made on the way, a sentence each.
@@ -154,6 +155,7 @@ class Deployment:
     variables: Mapping[str, Any]
     lanes: Mapping[str, tuple[ServicePlay, ...]]
     checks: tuple[ServicePlay, ...]
+    nodes: Mapping[str, Node]
     checks_at_once: bool
     shadow: Shadow
     config: Mapping[str, str]
@@ -216,6 +218,7 @@ def plan_deployment(
         },
         lanes=lanes,
         checks=checks,
+        nodes=dict(nodes),
         checks_at_once=all(node.docker for node in nodes.values()),
         shadow=_shadow(lanes, checks, nodes, chosen.values),
         config=overrides.plan_overrides(virt=wish.virt, nodes=nodes),

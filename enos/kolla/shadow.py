@@ -44,6 +44,27 @@ class Patch:
     why: str
 
 
+AWAIT_RPC = """\
+- name: Wait for neutron-rpc-server
+  listen: Restart neutron-rpc-server container
+  become: true
+  command:
+    argv:
+      - "{{ kolla_container_engine }}"
+      - exec
+      - neutron_rpc_server
+      - healthcheck_port
+      - neutron-rpc-server
+      - "{{ om_rpc_port }}"
+  register: enos_neutron_rpc_server
+  until: enos_neutron_rpc_server.rc == 0
+  retries: 60
+  delay: 1
+  changed_when: false
+  failed_when: false
+"""
+"""Runs after the handler of that name, before those that start agents."""
+
 PATCHES: tuple[Patch, ...] = (
     Patch(
         file="module_utils/kolla_systemd_worker.py",
@@ -76,6 +97,12 @@ PATCHES: tuple[Patch, ...] = (
         new="{{ kolla_container_engine }} restart --time 1 nova_scheduler",
         why="a scheduler on native threads never comes back from SIGHUP: it waits for"
         " its worker, and no guest is scheduled for minutes",
+    ),
+    Patch(
+        file="roles/neutron/handlers/main.yml",
+        old="- name: Restart neutron-periodic-worker container\n",
+        new=f"{AWAIT_RPC}\n- name: Restart neutron-periodic-worker container\n",
+        why="an agent that asks before neutron-rpc-server listens waits a minute",
     ),
 )
 """Each is tried; a release in which the text is not there is left as it is."""

@@ -8,6 +8,7 @@ from enos.cloud.converge import CloudFacts, converge
 from enos.cloud.download import downloaded_image
 from enos.cloud.guest import GuestImage, guest_image
 from enos.cloud.plan import CloudPlan, lines, plan_cloud
+from enos.cloud.readiness import await_agents
 from enos.cloud.rest import Cloud, connect
 from enos.cloud.smoke import READY, Request, Smoke, smoke, vantages
 from enos.errors import CloudError
@@ -61,6 +62,7 @@ def run(session: Session) -> None:
         if session.experiment.virt == "fake":
             inner.progress.decision("fake computes boot nothing: no guest is tried")
             return
+        await_agents(cloud, inner.progress)
         _prove(inner, cloud, found, image)
 
 

@@ -66,7 +66,10 @@ def run(session: Session, *, again: bool = True) -> None:
             return
         with _deploying(session, plan):
             kolla.deploy(
-                plan, shell=running.session.shell, progress=running.session.progress
+                plan,
+                shell=running.session.shell,
+                progress=running.session.progress,
+                remembered=_remembered(session),
             )
 
 
@@ -130,6 +133,14 @@ def _deploying(session: Session, plan: Deployment) -> Iterator[None]:
     forget(session)
     yield
     write_atomically(session.directory.kolla / MARK, fingerprint(plan))
+
+
+def _remembered(session: Session) -> Path | None:
+    """Return where prechecks that passed are remembered, None on machines that stay.
+
+    Those may have changed since; the others are made anew from the same recipe.
+    """
+    return None if session.provider.keeps else session.cache / "prechecked"
 
 
 def _custom(session: Session) -> Path | None:

@@ -13,7 +13,7 @@ from enos.ansible import configuration
 from enos.ansible import inventory as ini
 from enos.errors import CapabilityError, ConfigError
 from enos.kolla import globals as variables
-from enos.kolla import site
+from enos.kolla import prechecks, site
 from enos.kolla.deployment import kolla_command, plan_runs
 from enos.kolla.inventory import parse_multinode
 from enos.kolla.nodes import Node
@@ -238,6 +238,25 @@ def test_prechecks_are_run_for_their_own_action_only() -> None:
         e.service for e in site.joined(plan(action="precheck").lanes)
     }
     assert "prechecks" not in {e.service for e in site.joined(plan().lanes)}
+
+
+def test_prechecks_that_passed_are_known_here_and_on_machines_made_alike(
+    tmp_path: Path,
+) -> None:
+    def placed(name: str, node: Node = BARE) -> Deployment:
+        place = Place(root=tmp_path / name, sockets=Path("/tmp/s"))
+        place.root.mkdir(exist_ok=True)
+        return replace(plan(node=node), place=place)
+
+    remembered = tmp_path / "remembered"
+    assert prechecks.passed(placed("one"), remembered) == ""
+
+    prechecks.remember(placed("one"), remembered)
+
+    assert prechecks.passed(placed("one"), remembered) == "here"
+    assert prechecks.passed(placed("two"), remembered) == "before"
+    assert prechecks.passed(placed("two"), None) == ""
+    assert prechecks.passed(placed("two", node=CONFINED), remembered) == ""
 
 
 def test_a_lane_groups_hosts_by_its_own_services_only() -> None:
