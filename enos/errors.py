@@ -11,7 +11,8 @@ EnosError                1   (never raised itself)
 ├── EmulationError      10   the network is not what was asked for
 ├── ImageError          11   a container or guest image is missing or unbuildable
 ├── ArchiveError        12   an archive is damaged or cannot be written
-└── CloudError          13   the deployed OpenStack refused or timed out
+├── CloudError          13   the deployed OpenStack refused or timed out
+└── MonitoringError     14   measures are missing, or their database does not answer
 
 Usage errors exit with 2 (click), a bug in enos with 70, Ctrl-C with 130.
 """
@@ -123,6 +124,12 @@ class CloudError(EnosError):
     """The deployed OpenStack refused a request or did not answer in time."""
 
     exit_code = 13
+
+
+class MonitoringError(EnosError):
+    """Measures are missing over part of a run, or their database does not answer."""
+
+    exit_code = 14
 
 
 def meant(word: str, known: Iterable[str]) -> str:

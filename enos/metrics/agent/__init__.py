@@ -1,0 +1,1 @@
+"""What runs on the machines, inside collectd's Python; see `enos.metrics.plan`."""
