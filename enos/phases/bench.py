@@ -48,15 +48,20 @@ def run(session: Session, name: Path) -> Outcome:
         text = (directory.kolla / "clouds.yaml").read_text(encoding="utf-8")
         results = rally.run_workload(
             workload,
-            rally.Bench(
-                host=rally.bench_host(inner.testbed),
-                cache=session.cache,
-                shell=inner.shell,
-                progress=inner.progress,
-                sockets=directory.sockets,
-            ),
+            bench_of(inner),
             spec=rally.env_spec(text),
             results=folder,
         )
         running.facts["results"] = str(folder.relative_to(directory.path))
     return Outcome(folder=folder, results=results)
+
+
+def bench_of(session: Session) -> rally.Bench:
+    """Return what the session's workloads are run with."""
+    return rally.Bench(
+        host=rally.bench_host(session.testbed),
+        cache=session.cache,
+        shell=session.shell,
+        progress=session.progress,
+        sockets=session.directory.sockets,
+    )

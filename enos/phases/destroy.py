@@ -1,7 +1,9 @@
 """`enos destroy`: OpenStack away, or with `--hard` the machines given back."""
 
+from enos.bench import rally
 from enos.kolla import deployment as kolla
-from enos.phases import install, tc
+from enos.kolla import stopping
+from enos.phases import bench, install, tc
 from enos.phases.session import Session, phase
 from enos.remote import close_connections
 
@@ -25,6 +27,13 @@ def openstack(session: Session) -> None:
         inner = running.session
         wanted = install.planned(inner)
         install.forget(session)
+        stopping.stop(
+            inner.testbed,
+            wanted.shadow.engine,
+            inner.shell,
+            inner.progress,
+            inner.directory.sockets,
+        )
         kolla.destroy(wanted, shell=inner.shell, progress=inner.progress)
     state = session.directory.load()
     session.directory.save(state.without_phases("destroy", *OPENSTACK))
@@ -46,11 +55,13 @@ def release(session: Session) -> None:
 
 
 def _clean(session: Session) -> None:
-    """Leave machines that outlive the experiment without rules and OpenStack."""
+    """Leave machines that outlive the experiment without what enos put there."""
     state = session.directory.load()
     if state.testbed is None:
         return
     if "tc" in state.phases:
         tc.reset(session)
+    if "bench" in state.phases:
+        rally.remove_from(bench.bench_of(session))
     if "os" in state.phases:
         openstack(session)

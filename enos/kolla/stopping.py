@@ -1,0 +1,45 @@
+"""Ending guests and services on every host at once, before kolla-ansible removes them.
+
+kolla-ansible's `destroy` refuses to work while a guest runs, and stops one container
+after the other, each for as long as its service takes to end. What it cleans with Open
+vSwitch's help is left to it: those containers go on until then.
+"""
+
+from pathlib import Path
+
+from enos.process import Shell
+from enos.progress import Progress
+from enos.remote import on_each, run_on
+from enos.testbed import Testbed
+
+SCRIPT = """\
+engine=$1
+if "$engine" exec nova_libvirt true 2>/dev/null; then
+    "$engine" exec nova_libvirt virsh list --name |
+        while read -r guest; do
+            test -z "$guest" ||
+                "$engine" exec nova_libvirt virsh destroy "$guest" </dev/null
+        done
+fi
+units=$(systemctl list-units --plain --no-legend 'kolla-*-container.service' |
+    awk '{ print $1 }' | grep -Ev 'openvswitch|nova_libvirt' || true)
+# One command: systemd stops them side by side.
+test -z "$units" || systemctl stop $units || true # what is left, kolla-ansible ends
+"""
+"""POSIX shell, run as root; takes the container engine."""
+
+
+def stop(
+    testbed: Testbed, engine: str, shell: Shell, progress: Progress, sockets: Path
+) -> None:
+    """End all guests, then all services but those of Open vSwitch and libvirt.
+
+    Harmless when nothing runs. Raises ProcessError when a host is unreachable.
+    """
+    argv = ("sh", "-s", "--", engine)
+    with progress.step("stopping guests and services") as step:
+        step.awaiting(", ".join(host.name for host in testbed.hosts))
+        on_each(
+            testbed.hosts,
+            lambda host: run_on(shell, host, argv, stdin=SCRIPT, sockets=sockets),
+        )
