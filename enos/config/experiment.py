@@ -66,6 +66,7 @@ class Experiment:
         virt: `qemu`, `kvm` or `fake`.
         fake_computes: fake computes on each compute machine, when `virt` is `fake`.
         guest_image: None for the one enos builds.
+        osprofiler: whether requests can be traced.
         warnings: what the user should know, ``file:line:column: …`` each.
         text: the file, verbatim.
 
@@ -85,6 +86,7 @@ class Experiment:
     virt: str
     fake_computes: int
     guest_image: GuestImage | None
+    osprofiler: bool
     monitoring: bool
     warnings: tuple[str, ...]
     text: str
@@ -156,6 +158,7 @@ def _experiment(
         virt=file.virt,
         fake_computes=file.fake_computes,
         guest_image=GuestImage(**guest.model_dump()) if guest else None,
+        osprofiler=file.osprofiler,
         monitoring=file.enable_monitoring,
         warnings=warnings(document, file, demand),
         text=document.text,

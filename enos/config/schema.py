@@ -119,6 +119,11 @@ class ExperimentFile(Strict):
         description="Image of the guests; left out, one that enos builds.",
         examples=[{"url": "file:///srv/guest.qcow2", "checksum": f"sha256:{'0' * 64}"}],
     )
+    osprofiler: bool = Field(
+        default=False,
+        description="Services record trace points of requests that ask for it.",
+        examples=[True],
+    )
     enable_monitoring: bool = Field(
         default=False,
         description="Known to older files; nothing is collected yet.",

@@ -24,12 +24,15 @@ class Row:
         images: names without registry, namespace and tag.
         when: variables that must be on, or ``name=value`` pairs that must match.
         unless: variables or pairs of which none may hold.
+        told: the service is not in every release; it counts as on only when a
+            variable says so.
 
     """
 
     images: tuple[str, ...]
     when: tuple[str, ...] = ()
     unless: tuple[str, ...] = ()
+    told: bool = False
 
 
 TABLE: tuple[Row, ...] = (
@@ -41,6 +44,8 @@ TABLE: tuple[Row, ...] = (
     Row(images=("mariadb-server",), when=("enable_mariadb",)),
     Row(images=("memcached",), when=("enable_memcached",)),
     Row(images=("rabbitmq",), when=("enable_rabbitmq",)),
+    Row(images=("valkey-server", "valkey-sentinel"), when=("enable_valkey",)),
+    Row(images=("redis", "redis-sentinel"), when=("enable_redis",), told=True),
     Row(
         images=("keystone", "keystone-fernet", "keystone-ssh"),
         when=("enable_keystone",),
@@ -110,14 +115,15 @@ def needed(setting: Setting) -> tuple[str, ...]:
     """
     images: dict[str, None] = {}
     for row in TABLE:
-        if all(_holds(setting, condition) for condition in row.when) and not any(
-            _holds(setting, condition, doubt=False) for condition in row.unless
+        doubt = not row.told
+        if all(_holds(setting, each, doubt=doubt) for each in row.when) and not any(
+            _holds(setting, each, doubt=False) for each in row.unless
         ):
             images |= dict.fromkeys(row.images)
     return tuple(images)
 
 
-def _holds(setting: Setting, condition: str, *, doubt: bool = True) -> bool:
+def _holds(setting: Setting, condition: str, *, doubt: bool) -> bool:
     name, pair, wanted = condition.partition("=")
     value = setting(name)
     if value is None:

@@ -222,7 +222,7 @@ def _pull(place: Workplace, wanted: Plan) -> bool:
 
 
 def _build(place: Workplace, lock: ImageLock, images: ImageSet) -> None:
-    recipe.refuse_unbuildable(images.names)
+    recipe.refuse_unbuildable(images.names, lock.release)
     with alone(place.cache) as home:
         tools = place.tools.ensure(lock.tool)
         reach = host.look(place.daemon.shell)

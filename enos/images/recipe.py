@@ -31,6 +31,7 @@ PROJECTS: Mapping[str, str] = {
     "placement-base": "placement",
     "nova-base": "nova",
     "neutron-base": "neutron",
+    "heat-base": "heat",
     "openstack-base": "requirements",
     "kolla-toolbox": "requirements",
 }
@@ -47,8 +48,18 @@ BUILDABLE = frozenset(
         *("neutron-server", "neutron-metadata-agent", "neutron-openvswitch-agent"),
         *("neutron-dhcp-agent", "neutron-l3-agent"),
         *("openvswitch-db-server", "openvswitch-vswitchd"),
+        *("heat-api", "heat-api-cfn", "heat-engine"),
+        *("valkey-server", "valkey-sentinel", "redis", "redis-sentinel"),
     }
 ) - {"fluentd"}  # its packages are at its makers', not in Debian
+
+VALKEY = ("valkey-server", "valkey-sentinel")
+HEAT = ("heat-api", "heat-api-cfn", "heat-engine")
+BEYOND: Mapping[str, frozenset[str]] = {
+    "2025.1": frozenset({*VALKEY, *HEAT}),  # bookworm lacks Valkey; Heat runs in Apache
+    "2025.2": frozenset(VALKEY),
+}
+"""Release → images that its Debian or its Python packages do not suffice for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,9 +209,10 @@ def configuration(
     return "\n".join(lines) + "\n"
 
 
-def refuse_unbuildable(images: Iterable[str]) -> None:
+def refuse_unbuildable(images: Iterable[str], release: str) -> None:
     """Raise ImageError naming the images that Debian and PyPI do not suffice for."""
-    beyond = [name for name in images if name not in BUILDABLE]
+    possible = BUILDABLE - BEYOND.get(release, frozenset())
+    beyond = [name for name in images if name not in possible]
     if beyond:
         raise ImageError(
             f"enos cannot build {', '.join(f'`{name}`' for name in beyond)} by itself",

@@ -43,6 +43,7 @@ CONFIGURATION: Mapping[str, tuple[tuple[str, str], ...]] = {
     "glance": (("glance", "etc"),),
     "placement": (),
     "nova": (("nova", "etc/nova"),),
+    "heat": (("heat", "etc/heat"),),
     "neutron": (("neutron", "etc"), ("neutron/rootwrap.d", "etc/neutron/rootwrap.d")),
 }
 """Project → folders below `etc` of the environment and where the project's source has

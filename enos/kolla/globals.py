@@ -36,6 +36,16 @@ LEAN: Mapping[str, str] = {
 }
 """On by kolla's defaults, off here unless the experiment turns them on."""
 
+POINTS: Mapping[str, str] = {
+    "valkey": "redis://default:{{ valkey_master_password }}"
+    "@{{ 'api' | kolla_address(groups['valkey'][0]) | put_address_in_context('url') }}"
+    ":{{ valkey_server_port }}/0",
+    "redis": "redis://default:{{ redis_master_password }}"
+    "@{{ 'api' | kolla_address(groups['redis'][0]) | put_address_in_context('url') }}"
+    ":{{ redis_port }}/0",
+}
+"""Service that keeps trace points → its address, worked out by Ansible."""
+
 MERGED = frozenset({"node_custom_config"})
 """Of the user's map, what never reaches kolla: its folder is merged into enos's."""
 
@@ -58,6 +68,8 @@ class Situation:
         nodes: host name → what it can do.
         virt: ``qemu``, ``kvm`` or ``fake``.
         images: variables that say where container images come from.
+        profiled: whether requests can be traced.
+        store: service of the release that keeps trace points, ``valkey`` or ``redis``.
         user: the `kolla:` map of the experiment, which wins over everything.
 
     """
@@ -68,6 +80,8 @@ class Situation:
     nodes: Mapping[str, Node]
     virt: str = "qemu"
     images: Mapping[str, Any] = field(default_factory=dict)
+    profiled: bool = False
+    store: str = "valkey"
     user: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -91,6 +105,7 @@ def plan_globals(situation: Situation) -> Globals:
         _clock,
         _wrappers,
         _migration,
+        _profiler,
         _virtualisation,
     )
     values: Values = dict(situation.images)
@@ -237,6 +252,22 @@ def _migration(situation: Situation) -> tuple[Values, str]:
     return {"libvirt_enable_sasl": "no"}, (
         "libvirt asks no password of its peers: their network is this machine's own"
     )
+
+
+def _profiler(situation: Situation) -> tuple[Values, str]:
+    on = situation.profiled or is_on(situation.user.get("enable_osprofiler", "no"))
+    if not on or "osprofiler_backend" in situation.user:
+        return {}, ""
+    store = situation.store
+    values: Values = {
+        "enable_osprofiler": "yes",
+        "osprofiler_backend": store,
+        # kolla's own leads to the sentinel, which OSProfiler's driver cannot speak to.
+        "osprofiler_backend_connection_string": POINTS[store],
+        f"enable_{store}": "yes",
+        "enable_opensearch": "no",
+    }
+    return values, f"OSProfiler: services send their trace points to {store}"
 
 
 def _virtualisation(situation: Situation) -> tuple[Values, str]:

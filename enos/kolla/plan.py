@@ -55,6 +55,7 @@ class Wish:
         virt: ``qemu``, ``kvm`` or ``fake``.
         fake_computes: pretended compute hosts on each compute node.
         images: variables that say where container images come from.
+        profiled: whether requests can be traced by OSProfiler.
         kolla: the `kolla:` map of the experiment file.
         custom: folder of configuration the user wants merged, or None.
 
@@ -65,6 +66,7 @@ class Wish:
     virt: str = "qemu"
     fake_computes: int = 0
     images: Mapping[str, Any] = field(default_factory=dict)
+    profiled: bool = False
     kolla: Mapping[str, Any] = field(default_factory=dict)
     custom: Path | None = None
 
@@ -199,6 +201,8 @@ def plan_deployment(
             nodes=nodes,
             virt=wish.virt,
             images=wish.images,
+            profiled=wish.profiled,
+            store="redis" if "enable_redis" in installed.defaults else "valkey",
             user=wish.kolla,
         )
     )

@@ -43,6 +43,7 @@ def foreseen(experiment: Experiment, tools: ToolEnvironments) -> Deployment:
             release=releases.release(experiment.release),
             virt=experiment.virt,
             fake_computes=experiment.fake_computes,
+            profiled=experiment.osprofiler,
             kolla=experiment.kolla,
         ),
         testbed=testbed,

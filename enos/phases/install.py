@@ -37,6 +37,7 @@ def planned(session: Session, *, action: str = "deploy") -> Deployment:
             virt=experiment.virt,
             fake_computes=experiment.fake_computes,
             images=images.variables(session),
+            profiled=experiment.osprofiler,
             kolla=experiment.kolla,
             custom=_custom(session),
         ),

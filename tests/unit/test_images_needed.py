@@ -86,6 +86,13 @@ def test_dpdk_needs_no_plain_open_vswitch() -> None:
     assert "openvswitch-vswitchd" not in asked(enable_ovs_dpdk="yes")
 
 
+def test_what_a_release_does_not_know_of_is_not_needed() -> None:
+    unknown = {"enable_redis": None, "enable_valkey": "yes"}
+    images = needed(lambda name: unknown.get(name, "no"))
+    assert "redis" not in images
+    assert "valkey-sentinel" in images
+
+
 def test_what_only_ansible_could_tell_counts_as_on() -> None:
     images = needed(lambda _: None)
     assert "fluentd" in images

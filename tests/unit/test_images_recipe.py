@@ -14,7 +14,10 @@ from enos.toolenvs import LOCKS
 
 Golden = Callable[[str, str], None]
 RELEASES = ("2025.1", "2025.2", "2026.1")
-PROJECTS = ("keystone", "glance", "openstack-placement", "nova", "neutron")
+PROJECTS = (
+    *("keystone", "glance", "openstack-placement", "nova", "neutron"),
+    *("openstack-heat", "osprofiler", "redis"),
+)
 FOLDERS = recipe.Folders(
     kit=Path("/cache/kolla/kit"), run=Path("/cache/kolla/run"), logs=Path("/cache/logs")
 )
@@ -99,7 +102,27 @@ def test_a_template_without_changes_is_left_alone() -> None:
 
 def test_images_beyond_debian_and_pypi_are_named() -> None:
     with pytest.raises(ImageError, match="`proxysql`, `horizon`"):
-        recipe.refuse_unbuildable(["cron", "proxysql", "horizon"])
+        recipe.refuse_unbuildable(["cron", "proxysql", "horizon"], "2026.1")
+
+
+@pytest.mark.parametrize(
+    ("release", "images"),
+    [
+        ("2025.1", ("redis", "redis-sentinel")),
+        ("2026.1", ("valkey-server", "valkey-sentinel", "heat-api", "heat-engine")),
+    ],
+)
+def test_each_release_has_images_for_trace_points_that_can_be_built(
+    release: str, images: tuple[str, ...]
+) -> None:
+    recipe.refuse_unbuildable(images, release)
+
+
+def test_what_the_debian_of_a_release_lacks_is_refused_for_that_release() -> None:
+    with pytest.raises(ImageError, match="`valkey-server`"):
+        recipe.refuse_unbuildable(["valkey-server"], "2025.2")
+    with pytest.raises(ImageError, match="`heat-api`"):
+        recipe.refuse_unbuildable(["heat-api"], "2025.1")
 
 
 def test_programs_of_the_overlay_are_there() -> None:

@@ -324,3 +324,39 @@ def test_a_switch_that_depends_on_what_only_ansible_knows_is_unknown() -> None:
 def test_a_line_outside_any_group_of_an_inventory_is_refused() -> None:
     with pytest.raises(ValueError, match="line 1"):
         parse_multinode("stray\n[control]\n")
+
+
+def profiled(defaults: Mapping[str, Any], **kolla: str) -> Deployment:
+    return plan_deployment(
+        Wish(session="s", release=release("2026.1"), profiled=True, kolla=kolla),
+        testbed=SMALL,
+        nodes={each.name: BARE for each in SMALL.hosts},
+        installed=replace(installed(), defaults={**DEFAULTS, **defaults}),
+        place=Place(root=Path("/lab/kolla"), sockets=Path("/tmp/s")),
+    )
+
+
+@pytest.mark.parametrize(
+    ("defaults", "store"),
+    [({"enable_valkey": False}, "valkey"), ({"enable_redis": "no"}, "redis")],
+)
+def test_trace_points_go_to_the_store_the_release_has(
+    defaults: dict[str, Any], store: str
+) -> None:
+    values = profiled(defaults).variables
+    assert values["enable_osprofiler"] == "yes"
+    assert values[f"enable_{store}"] == "yes"
+    assert values["enable_opensearch"] == "no"
+    address = values["osprofiler_backend_connection_string"]
+    assert f"groups['{store}'][0]" in address
+    assert "sentinel" not in address
+
+
+def test_a_back_end_of_the_user_s_own_for_trace_points_is_left_alone() -> None:
+    deployment = profiled({}, osprofiler_backend="elasticsearch")
+    assert "osprofiler_backend_connection_string" not in deployment.variables
+    assert not any("OSProfiler" in each for each in deployment.decisions)
+
+
+def test_without_being_asked_for_no_request_is_traced() -> None:
+    assert "enable_osprofiler" not in plan().variables

@@ -16,6 +16,6 @@ for set in services toolbox; do
   uv pip compile --quiet --generate-hashes --no-annotate --no-header \
     --python-version "$python" --python-platform x86_64-manylinux_2_36 \
     --override overrides.tmp --exclude-newer "$until" \
-    $(only keystone glance openstack-placement nova neutron) \
+    $(only keystone glance openstack-placement nova neutron openstack-heat) \
     "$set.in" --output-file "$set.txt" --upgrade
 done
