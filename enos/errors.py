@@ -12,7 +12,8 @@ EnosError                1   (never raised itself)
 ├── ImageError          11   a container or guest image is missing or unbuildable
 ├── ArchiveError        12   an archive is damaged or cannot be written
 ├── CloudError          13   the deployed OpenStack refused or timed out
-└── MonitoringError     14   measures are missing, or their database does not answer
+├── MonitoringError     14   measures are missing, or their database does not answer
+└── TraceError          15   traces of a run are missing
 
 Usage errors exit with 2 (click), a bug in enos with 70, Ctrl-C with 130.
 """
@@ -130,6 +131,12 @@ class MonitoringError(EnosError):
     """Measures are missing over part of a run, or their database does not answer."""
 
     exit_code = 14
+
+
+class TraceError(EnosError):
+    """Traces of a run are missing or cannot be read; its results are kept."""
+
+    exit_code = 15
 
 
 def meant(word: str, known: Iterable[str]) -> str:

@@ -28,6 +28,7 @@ import yaml
 from enos.bench import results as tidy
 from enos.bench.environment import PLACE, install, interpreter, packages
 from enos.bench.results import ScenarioResult, parsed
+from enos.bench.tracing import HARVEST, Profiler, profiled
 from enos.bench.watch import Watch
 from enos.bench.workload import Run, Workload, plugin_files
 from enos.errors import BenchmarkError, CapabilityError, ConfigError
@@ -122,7 +123,12 @@ def run_folder(root: Path, workload: Workload, now: datetime) -> Path:
 
 
 def run_workload(
-    workload: Workload, bench: Bench, *, spec: Mapping[str, Any], results: Path
+    workload: Workload,
+    bench: Bench,
+    *,
+    spec: Mapping[str, Any],
+    results: Path,
+    profiler: Profiler | None = None,
 ) -> tuple[ScenarioResult, ...]:
     """Run what is not done yet and return the results of all; see `judge`.
 
@@ -131,6 +137,7 @@ def run_workload(
         bench: where and with what.
         spec: of `env_spec`.
         results: of `run_folder`; made when missing.
+        profiler: for the runs that are to be traced.
 
     Raises:
         CapabilityError: the workload has Shaker scenarios, or the bench host no Python.
@@ -147,7 +154,7 @@ def run_workload(
     ahead = tuple(
         run for run in workload.runs if not (places[run.key] / "outcome.json").exists()
     )
-    ended = _run(ahead, bench, spec, places) if ahead else True
+    ended = _run(ahead, bench, spec, places, profiler) if ahead else True
     found = tuple(_result(run, places[run.key]) for run in workload.runs)
     if not ended:
         raise BenchmarkError(
@@ -188,17 +195,22 @@ def _run(
     bench: Bench,
     spec: Mapping[str, Any],
     places: Mapping[str, Path],
+    profiler: Profiler | None,
 ) -> bool:
     """Run tasks on the bench host; tell whether Rally came to the end of them."""
     results = next(iter(places.values())).parent
     python = prepare(bench)
     folder = PLACE / "runs" / sha256(str(results.resolve()).encode()).hexdigest()[:12]
     job = {
-        "env": spec,
-        "runs": [{"key": run.key, "task": run.task} for run in ahead],
+        "env": profiled(spec, profiler),
+        "store": profiler.store if profiler else "",
+        "runs": [
+            {"key": run.key, "task": run.task, "traced": run.traced} for run in ahead
+        ],
         "plugins": _plugins(ahead),
     }
     _put(bench, folder / "runner.py", RUNNER.read_text(encoding="utf-8"))
+    _put(bench, folder / HARVEST.name, HARVEST.read_text(encoding="utf-8"))
     _put(bench, folder / "job.json", json.dumps(job))
     command = (str(python), str(folder / "runner.py"), str(folder))
     argv = ssh_argv(bench.host, command, sockets=bench.sockets)
@@ -290,8 +302,14 @@ def _result(run: Run, place: Path) -> ScenarioResult:
     found = parsed(
         report, name=run.name, key=run.key, args=run.args, seconds=outcome["seconds"]
     )
-    began = float(outcome.get("began", 0.0))
-    return replace(found, error=str(outcome["error"]), began=began)
+    began, traces = float(outcome.get("began", 0.0)), outcome.get("traces") or {}
+    return replace(
+        found,
+        error=str(outcome["error"]),
+        began=began,
+        traces=int(traces.get("kept", 0)),
+        trace_gap=str(traces.get("gap", "")),
+    )
 
 
 def _json(path: Path) -> dict[str, Any] | None:

@@ -55,6 +55,8 @@ class ScenarioResult:
         error: why the task as a whole failed (invalid, no credentials), or empty.
         seconds: of the whole task, contexts included.
         began: when the task did, seconds since the epoch.
+        traces: how many iterations there is a trace of.
+        trace_gap: why there is not one of each, when they were asked for.
 
     """
 
@@ -67,6 +69,8 @@ class ScenarioResult:
     error: str = ""
     seconds: float = 0.0
     began: float = 0.0
+    traces: int = 0
+    trace_gap: str = ""
 
     @property
     def failed(self) -> int:

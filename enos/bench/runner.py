@@ -4,9 +4,10 @@
 
 Never imported by enos: it is copied to the bench host. One process does all, since
 each start of the `rally` command costs seconds of imports. FOLDER holds ``job.json``
-(environment specification, runs, plugins) and gets the database and, for each run,
-``runs/<key>/{report.json,report.html,outcome.json}``; the outcome is written last and
-marks a run as done, so that a second start goes on where the first was killed.
+(environment specification, runs, plugins, store of trace points) and gets the database
+and, for each run, ``runs/<key>/{report.json,report.html,traces/,outcome.json}``; the
+outcome is written last and marks a run as done, so that a second start goes on where
+the first was killed.
 
 Standard output carries one JSON object a line: ``{"event": "started", "key": …}``,
 ``finished``, ``kept`` (done earlier), ``awaiting``, ``ended`` and, now and then,
@@ -65,7 +66,7 @@ def main(folder: Path) -> None:
         api = _rally(folder, job)
         for run in ahead:
             tell("started", key=run["key"])
-            _one(api, folder, run)
+            _one(api, folder, run, job["store"])
             tell("finished", key=run["key"])
     tell("ended")
 
@@ -98,6 +99,8 @@ def _rally(folder: Path, job: dict[str, Any]) -> Any:  # noqa: ANN401 - Rally ha
     config.write_text(f"[database]\nconnection = sqlite:///{database}\n", "utf-8")
     loaded = api.API(config_file=str(config), skip_db_check=True)
     plugins.load()
+    if job["store"]:
+        _trace_each_iteration()
     plugins_folder = folder / "plugins"
     for name, text in job["plugins"].items():
         plugins_folder.mkdir(exist_ok=True)
@@ -123,11 +126,54 @@ def _load(folder: Path) -> None:
         discover.load_plugins(str(folder))
 
 
-def _one(api: Any, folder: Path, run: dict[str, Any]) -> None:  # noqa: ANN401 - Rally's
+def _trace_each_iteration() -> None:
+    """Give iterations that share a thread (`serial` runner) traces of their own."""
+    from osprofiler import profiler
+    from rally_openstack.task.scenario import OpenStackScenario
+
+    begin = OpenStackScenario._init_profiler  # noqa: SLF001 - there is no other way
+
+    def anew(self: Any, context: Any) -> None:  # noqa: ANN401 - Rally's
+        profiler.clean()
+        begin(self, context)
+
+    OpenStackScenario._init_profiler = anew  # noqa: SLF001 - see above
+
+
+def _tracing(run: dict[str, Any], store: str) -> tuple[Any, dict[str, Any] | None]:
+    """Turn tracing on or off for a run; return the store's client, or the gap.
+
+    With a store that is gone, services would refuse traced requests.
+    """
+    import harvest  # type: ignore[import-not-found]  # beside this file
+    from rally.common import cfg
+
+    client, outcome = None, None
+    if run["traced"]:
+        client = harvest.connected(store)
+        why = harvest.silence(client)
+        if why:
+            client, outcome = None, {"wanted": 0, "kept": 0, "gap": why}
+    if store:
+        on = client is not None
+        cfg.CONF.set_override("enable_profiler", on, group="openstack")
+    return client, outcome
+
+
+def _traces(client: Any, place: Path) -> dict[str, Any]:  # noqa: ANN401 - of redis
+    import harvest
+
+    tell("awaiting", what="trace points")
+    report = json.loads((place / "report.json").read_text("utf-8"))
+    return dict(harvest.harvest(client, report, place / "traces"))
+
+
+def _one(api: Any, folder: Path, run: dict[str, Any], store: str) -> None:  # noqa: ANN401 - Rally's
     """Run a task and write its reports; whatever fails is written as the outcome."""
     place = folder / "runs" / run["key"]
     place.mkdir(parents=True, exist_ok=True)
     (folder / "running").touch()
+    client, traces = _tracing(run, store)
     began, error, details = time.time(), "", ""
     try:
         task = api.task.create(deployment=ENV, tags=[run["key"]])["uuid"]
@@ -140,10 +186,14 @@ def _one(api: Any, folder: Path, run: dict[str, Any]) -> None:  # noqa: ANN401 -
             for name, kind in _REPORTS.items():
                 made = api.task.export(tasks=[task], output_type=kind)
                 (place / name).write_text(made["print"], "utf-8")
+            if client is not None:
+                traces = _traces(client, place)
     except Exception as failure:  # noqa: BLE001 - the other scenarios must run
         error = f"{type(failure).__name__}: {failure}"
         details, took = traceback.format_exc(), time.time() - began
     outcome = {"error": error, "details": details, "seconds": round(took, 3)}
+    if traces:
+        outcome["traces"] = traces
     part = place / "outcome.part"
     part.write_text(json.dumps({**outcome, "began": began}), "utf-8")
     part.replace(place / "outcome.json")

@@ -29,11 +29,6 @@ ELLIPSIS = "..."
 LIBRARY = "rally"
 """Folder of shipped Rally tasks, searched after the one of the workload file."""
 
-UNPROFILED = (
-    "`osprofiler` of {names}: this version collects no OSProfiler traces, "
-    "the scenario runs without"
-)
-
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -53,7 +48,9 @@ class ScenarioEntry(_Part):
         description="Rally plugins it needs, files or folders of Python; the file "
         "named like the task, with `.py`, is one by itself.",
     )
-    osprofiler: bool = Field(default=False, description="Trace requests.")
+    osprofiler: bool | None = Field(
+        default=None, description="Trace requests; left out, as the section says."
+    )
 
 
 class RallySection(_Part):
@@ -62,6 +59,9 @@ class RallySection(_Part):
     enabled: bool = Field(default=True, description="False leaves all of it out.")
     args: dict[str, Any] = Field(
         default={}, description="Arguments of all scenarios; lists make runs."
+    )
+    osprofiler: bool = Field(
+        default=False, description="Trace the requests of all scenarios."
     )
     scenarios: list[ScenarioEntry] = Field(default=[], description="What to run.")
 
@@ -120,6 +120,7 @@ class Run:
         args: filled in.
         task: the rendered task, YAML.
         plugins: files and folders Rally is to load.
+        traced: whether OSProfiler is to trace its requests.
 
     """
 
@@ -129,6 +130,7 @@ class Run:
     args: Mapping[str, Any]
     task: str
     plugins: tuple[Path, ...] = ()
+    traced: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,8 +168,6 @@ def load_workload(path: Path, *, defaults: Mapping[str, Any] | None = None) -> W
     runs, problems = _runs(document, file.rally, dict(defaults or {}))
     if problems:
         raise document.failure(problems)
-    profiled = [entry.file for entry in _enabled(file.rally) if entry.osprofiler]
-    warnings = (UNPROFILED.format(names=", ".join(profiled)),) if profiled else ()
     elided = (
         f"`{ELLIPSIS}` in `{path.name}` stands for nothing: it is left out"
         if _elides(document.value)
@@ -178,7 +178,7 @@ def load_workload(path: Path, *, defaults: Mapping[str, Any] | None = None) -> W
         path=path,
         runs=runs,
         shaker=_shaker(file.shaker),
-        warnings=(*warnings, *filter(None, (elided,))),
+        warnings=tuple(filter(None, (elided,))),
     )
 
 
@@ -209,7 +209,7 @@ def _runs(
         if not (section.enabled and entry.enabled):
             continue
         try:
-            runs += _of_entry(document.path, entry, section.args, defaults)
+            runs += _of_entry(document.path, entry, section, defaults)
         except ConfigError as error:
             loc = ("rally", "scenarios", place, "file")
             problems.append(document.problem(loc, error.message, error.hint))
@@ -233,7 +233,7 @@ def _told_apart(runs: list[Run]) -> tuple[Run, ...]:
 def _of_entry(
     path: Path,
     entry: ScenarioEntry,
-    section: Mapping[str, Any],
+    section: RallySection,
     defaults: Mapping[str, Any],
 ) -> list[Run]:
     file = _found(path.parent, entry.file)
@@ -243,17 +243,19 @@ def _of_entry(
         *((own,) if own.exists() else ()),
         *(_plugin(path.parent, name) for name in wanted),
     )
-    asked = {**section, **entry.args}
+    asked = {**section.args, **entry.args}
+    traced = section.osprofiler if entry.osprofiler is None else entry.osprofiler
     runs = []
     for args in combinations(asked):
         task = rendered(file, {**defaults, **args})
         run = Run(
-            key=_key(task, plugins),
+            key=_key(task, plugins, traced=traced),
             name=label(entry.name or file.stem, args, asked),
             file=file,
             args=args,
             task=task,
             plugins=plugins,
+            traced=traced,
         )
         runs.append(run)
     return runs
@@ -275,8 +277,8 @@ def _plugin(folder: Path, name: str) -> Path:
     return path
 
 
-def _key(task: str, plugins: tuple[Path, ...]) -> str:
-    total = hashlib.sha256(task.encode())
+def _key(task: str, plugins: tuple[Path, ...], *, traced: bool) -> str:
+    total = hashlib.sha256(task.encode() + b"\0traced" * traced)
     for file in plugin_files(plugins):
         total.update(file.name.encode() + file.read_bytes())
     return total.hexdigest()[:16]
@@ -288,12 +290,6 @@ def plugin_files(plugins: tuple[Path, ...]) -> tuple[Path, ...]:
     for path in plugins:
         found += sorted(path.rglob("*.py")) if path.is_dir() else [path]
     return tuple(found)
-
-
-def _enabled(section: RallySection) -> list[ScenarioEntry]:
-    if not section.enabled:
-        return []
-    return [entry for entry in section.scenarios if entry.enabled]
 
 
 def _shaker(section: ShakerSection) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @common
 def command(options: Options, workload: Path) -> None:
     """Run the scenarios of a workload; fails when one of them, or its SLA, fails."""
-    from enos.bench import rally
+    from enos.bench import rally, tracing
     from enos.phases import bench
 
     if options.dry_run:
@@ -30,6 +30,7 @@ def command(options: Options, workload: Path) -> None:
         outcome = bench.run(session, workload)
     _tell(outcome, options)
     rally.judge(outcome.results)
+    tracing.judge(outcome.results)
     options.console.next_command("enos backup")
 
 

@@ -8,6 +8,7 @@ from enos import content
 from enos.bench import rally
 from enos.bench.results import ScenarioResult
 from enos.bench.workload import Workload, load_workload
+from enos.phases import trace
 from enos.phases.session import Session, phase
 
 
@@ -42,6 +43,7 @@ def run(session: Session, name: Path) -> Outcome:
     """
     session.require("init")
     workload = load(name, session)
+    profiler = trace.profiler(session, workload)
     with phase(session, "bench") as running:
         inner, directory = running.session, session.directory
         folder = rally.run_folder(directory.results, workload, datetime.now(UTC))
@@ -51,6 +53,7 @@ def run(session: Session, name: Path) -> Outcome:
             bench_of(inner),
             spec=rally.env_spec(text),
             results=folder,
+            profiler=profiler,
         )
         running.facts["results"] = str(folder.relative_to(directory.path))
     return Outcome(folder=folder, results=results)

@@ -111,10 +111,21 @@ def test_the_run_yml_of_the_talk_means_what_its_slide_means(folder: Path) -> Non
     assert "NovaServers.boot_and_list_server" in run.task
     assert "times: 100" in run.task
     assert workload.shaker == ()
+    assert run.traced
     assert [warning.partition(":")[0] for warning in workload.warnings] == [
-        "`osprofiler` of nova-boot-list-cc.yml",
         "`...` in `run.yml` stands for nothing",
     ]
+
+
+def test_a_scenario_is_traced_as_it_says_else_as_its_section_says(folder: Path) -> None:
+    text = (
+        "rally:\n  osprofiler: true\n  scenarios:\n"
+        "    - {file: task.yml}\n    - {file: task.yml, osprofiler: false}\n"
+    )
+    traced, untraced = load_workload(write(folder, text)).runs
+
+    assert (traced.traced, untraced.traced) == (True, False)
+    assert traced.key != untraced.key  # a run without traces is no run with traces
 
 
 def test_file_without_a_space_is_told_with_the_line_to_write(folder: Path) -> None:
