@@ -22,6 +22,8 @@ COMMANDS = {
     "deploy": "up, os and init in one go",
     "tc": "Shape the network between groups, prove or undo it",
     "bench": "Run a workload",
+    "report": "Write asked, there and measured as one HTML page",
+    "metrics": "See what machines, containers and services did",
     "backup": "Save everything in one archive, or verify one",
     "destroy": "Remove OpenStack, with --hard the machines too",
     "info": "Show an experiment or an archive",

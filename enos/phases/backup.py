@@ -7,26 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from enos import archive
-from enos.kolla import releases
+from enos.phases import machines, report
 from enos.phases.session import Session, phase
 
 
 def planned(session: Session) -> archive.BackupPlan:
     """Return what would be archived."""
-    directory, experiment = session.directory, session.experiment
-    state = directory.load()
-    release = releases.release(experiment.release)
-    versions = archive.own_versions(session.shell, Path(state.source)) | {
-        "openstack": release.name,
-        "kolla-ansible": release.kolla_ansible,
-        "ansible": release.ansible,
-    }
-    resolved = asdict(experiment)
+    directory, resolved = session.directory, asdict(session.experiment)
     return archive.plan_backup(
-        state.testbed,
+        directory.load().testbed,
         directory.path,
         generated={"resolved.json": json.dumps(resolved, indent=2, default=str) + "\n"},
-        versions=versions,
+        versions=machines.versions(session),
     )
 
 
@@ -34,7 +26,10 @@ def run(session: Session, folder: Path | None = None) -> Path:
     """Write the archive into a folder (the experiment's own), and verify it."""
     directory = session.directory
     with phase(session, "backup") as running:
-        inner, plan = running.session, planned(session)
+        inner = running.session
+        with inner.progress.step("the report"):
+            report.keep(inner)  # first, so that the archive holds it
+        plan = planned(session)
         name = archive.archive_name(directory.path.resolve().name, datetime.now(UTC))
         destination = (folder or directory.path) / name
         destination.parent.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from enos.phases import images
+from enos.phases import images, machines
 from enos.phases.session import Session, phase
 from enos.state import directory as directories
 
@@ -20,6 +20,7 @@ def run(session: Session) -> None:
         testbed = inner.provider.acquire(experiment.demand)
         inner.save(testbed=testbed)
         images.provide(inner)
+        machines.record(inner, testbed)
         for name, value in testbed.facts.items():
             session.directory.journal.append("fact", f"{name}: {value}", phase="up")
     state = session.directory.load()

@@ -1,0 +1,130 @@
+"""`enos report`: one page on an experiment, from its directory or from an archive."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO
+
+from enos.archive.read import visit
+from enos.errors import StateError
+from enos.phases.session import Session
+from enos.report.chronicle import timeline
+from enos.report.page import Report, report_page
+from enos.report.readings import Readings, read, wanted
+from enos.state.directory import Directory, write_atomically
+
+NAME = "report.html"
+LARGEST = 64 << 20  # bytes of a file that is looked into
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """What a report is made of.
+
+    Attributes:
+        files: path below the experiment directory → text.
+
+    """
+
+    title: str
+    files: dict[str, str]
+    notes: tuple[str, ...] = ()
+
+
+def of_session(session: Session) -> Material:
+    """Return what the experiment's directory holds."""
+    found = of_directory(session.directory)
+    resolved = json.dumps(asdict(session.experiment), default=str)
+    found.files["resolved.json"] = resolved
+    return found
+
+
+def of_directory(directory: Directory) -> Material:
+    """Return the files of a directory that a report is made of."""
+    root, files, notes = directory.path.resolve(), {}, []
+    for path in sorted((*root.glob("*.json*"), *root.glob("results/**/*"))):
+        name = path.relative_to(root).as_posix()
+        if not wanted(name) or not path.is_file() or path.is_symlink():
+            continue
+        if path.stat().st_size > LARGEST:
+            notes.append(f"{name} is too large to be looked into")
+        else:
+            files[name] = path.read_text(encoding="utf-8", errors="replace")
+    return Material(title=root.name, files=files, notes=tuple(notes))
+
+
+def of_archive(path: Path) -> Material:
+    """Return what an archive holds, read anywhere; raises ArchiveError as `verify`."""
+    files: dict[str, str] = {}
+    notes: list[str] = []
+
+    def look(name: str, size: int, data: IO[bytes]) -> None:
+        if not wanted(name):
+            return
+        if size > LARGEST:
+            notes.append(f"{name} is too large to be looked into")
+        else:
+            files[name] = data.read().decode("utf-8", "replace")
+
+    manifest = visit(path, look)
+    files["manifest.json"] = json.dumps({"versions": dict(manifest.versions)})
+    notes += [
+        f"{host.name} is only partly in the archive: {'; '.join(host.reasons)}"
+        for host in manifest.hosts
+        if host.reasons
+    ]
+    return Material(title=manifest.experiment, files=files, notes=tuple(notes))
+
+
+def page(material: Material, run: str = "") -> str:
+    """Return the page; raises StateError when there is no such run.
+
+    Args:
+        material: what it is made of.
+        run: the benchmark run to show at first: its folder or its workload's name.
+
+    """
+    readings = read(material.files)
+    readings.notes += material.notes
+    title = str(readings.resolved.get("name", "")) or material.title
+    chosen = _run(readings, run, material.title) if run else ""
+    return report_page(
+        Report(
+            title=title,
+            readings=readings,
+            timeline=timeline(readings, title, run=chosen),
+        )
+    )
+
+
+def write(text: str, path: Path) -> None:
+    """Write a page in one step; raises StateError where that is not allowed."""
+    try:
+        write_atomically(path, text)
+    except (PermissionError, FileExistsError, NotADirectoryError) as refused:
+        raise StateError(
+            f"`{path}` cannot be written: {refused.strerror}",
+            hint="name another place with `enos report -o FILE`",
+        ) from None
+
+
+def keep(session: Session) -> Path:
+    """Write the experiment's own page, beside its results."""
+    path = session.directory.results / NAME
+    write(page(of_session(session)), path)
+    return path
+
+
+def _run(readings: Readings, wish: str, where: str) -> str:
+    """Return the folder of a run; of several with one workload the latest."""
+    names = [one.name for one in readings.runs]
+    found = [name for name in names if name == wish or name.endswith(f"-{wish}")]
+    if not found:
+        raise StateError(f"`{where}` holds no run `{wish}`", hint=_known(names))
+    return found[-1]
+
+
+def _known(names: Iterable[str]) -> str:
+    listed = ", ".join(f"`{name}`" for name in names)
+    return f"its runs are {listed}" if listed else "run one with `enos bench`"

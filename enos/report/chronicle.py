@@ -1,0 +1,182 @@
+"""From the journal and the results of benchmarks to lanes of a time line. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from enos.report.readings import Event, Readings, Run, Scenario
+from enos.report.timeline import (
+    Bar,
+    Bars,
+    Lane,
+    Mark,
+    Span,
+    Timeline,
+    Window,
+    packed,
+)
+
+SHORTEST = 1.0
+"""Seconds below which a step of a phase is not drawn; the journal has them all."""
+
+MARGIN = 0.03
+"""Share of a run that is shown before and after it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happened:
+    """A change of the network or of a machine during a run."""
+
+    start: float
+    end: float
+    label: str
+    ok: bool = True
+
+
+def timeline(
+    readings: Readings,
+    title: str,
+    *,
+    run: str = "",
+    happened: Iterable[Happened] = (),
+    plots: Iterable[Lane] = (),
+) -> Timeline | None:
+    """Return the time line of an experiment, None when nothing ever happened in it.
+
+    Args:
+        readings: of `enos.report.readings.read`.
+        title: of the experiment.
+        run: the benchmark run that is shown at first, empty for everything.
+        happened: changes of the network and the machines.
+        plots: lanes of measures, drawn below the others.
+
+    """
+    phases = phase_bars(readings.journal)
+    changes = tuple(happened)
+    scenarios = tuple(lane for one in readings.runs for lane in run_lanes(one))
+    lanes: list[Lane] = []
+    if phases:
+        steps = packed(step_bars(readings.journal))
+        lanes.append(Bars(title="Phases", rows=(*packed(phases), *steps)))
+    lanes += scenarios
+    if changes:
+        bars = [_change(one) for one in changes]
+        lanes.append(Bars(title="Events", rows=packed(bars)))
+    ends = _ends(lanes)
+    if not ends:
+        return None
+    spans = {bar.label: (bar.start, bar.end) for bar in phases}
+    spans |= {one.label: span for one in readings.runs if (span := span_of(one))}
+    windows = tuple(
+        Window(label=label, span=_wide(*span)) for label, span in spans.items()
+    )
+    shown = {one.label: one.span for one in windows}
+    return Timeline(
+        title=title,
+        span=(min(ends), max(ends)),
+        lanes=(*lanes, *plots),
+        marks=tuple(Mark(at=one.start, label=one.label, ok=one.ok) for one in changes),
+        windows=windows,
+        shown=shown.get(next((r.label for r in readings.runs if r.name == run), "")),
+    )
+
+
+def phase_bars(journal: Iterable[Event]) -> tuple[Bar, ...]:
+    """Return a bar for each phase; one that was killed lasts to its last event."""
+    bars: list[Bar] = []
+    begun: Event | None = None
+    last = 0.0
+    for event in journal:
+        if event["kind"] == "phase":
+            if begun is not None:
+                bars.append(_phase(begun, event, last))
+            begun = event if event.get("status") == "started" else None
+        last = event["time"]
+    if begun is not None:
+        note = "had not ended when this was written"
+        what = str(begun["what"])
+        bars.append(_bar(what, begun["time"], last, "phase", ok=True, note=note))
+    return tuple(bars)
+
+
+def step_bars(journal: Iterable[Event]) -> tuple[Bar, ...]:
+    """Return a bar for each step that took long enough to be seen."""
+    return tuple(
+        _bar(
+            _where(event),
+            event["time"] - float(event["seconds"]),
+            event["time"],
+            "step",
+            ok=event.get("status") != "failed",
+        )
+        for event in journal
+        if event["kind"] == "step"
+        and event.get("phase") != "bench"  # its steps are the scenarios
+        and float(event.get("seconds", 0.0)) >= SHORTEST
+    )
+
+
+def run_lanes(run: Run) -> tuple[Bars, ...]:
+    """Return the lane of a run: its scenarios, below them their iterations."""
+    scenarios = [_scenario(one) for one in run.scenarios if one.began]
+    if not scenarios:
+        return ()
+    iterations = [bar for one in run.scenarios for bar in _iterations(one)]
+    rows = (*packed(scenarios), *packed(iterations))
+    return (Bars(title=f"Benchmark {run.label}", rows=rows),)
+
+
+def span_of(run: Run) -> Span | None:
+    """Return when a run's scenarios ran, None when that is not known."""
+    ends = _ends(run_lanes(run))
+    return (min(ends), max(ends)) if ends else None
+
+
+def _phase(begun: Event, after: Event, last: float) -> Bar:
+    """Return the bar of a phase, told by the next event of any phase."""
+    what, start = str(begun["what"]), begun["time"]
+    if after["what"] != what or after.get("status") == "started":
+        return _bar(what, start, last, "phase", ok=False, note="cut short")
+    ok = after.get("status") == "finished"
+    return _bar(what, start, after["time"], "phase", ok=ok)
+
+
+def _scenario(one: Scenario) -> Bar:
+    end = one.began + one.seconds
+    return _bar(one.name, one.began, end, "scenario", ok=one.ok, note=one.verdict)
+
+
+def _iterations(one: Scenario) -> Iterable[Bar]:
+    for number, (start, end, ok) in enumerate(one.spans, 1):
+        note = f"iteration {number} of {one.name}"
+        yield _bar(str(number), start, end, "iteration", ok=ok, note=note)
+
+
+def _bar(
+    label: str, start: float, end: float, kind: str, *, ok: bool, note: str = ""
+) -> Bar:
+    return Bar(start=start, end=end, label=label, kind=kind, ok=ok, note=note)
+
+
+def _change(one: Happened) -> Bar:
+    return _bar(one.label, one.start, one.end, "event", ok=one.ok)
+
+
+def _where(event: Event) -> str:
+    host = str(event.get("host", ""))
+    return f"{event['what']} on {host}" if host else str(event["what"])
+
+
+def _wide(start: float, end: float) -> Span:
+    margin = MARGIN * (end - start)
+    return start - margin, end + margin
+
+
+def _ends(lanes: Iterable[Lane]) -> list[float]:
+    return [
+        moment
+        for lane in lanes
+        if isinstance(lane, Bars)
+        for row in lane.rows
+        for bar in row
+        for moment in (bar.start, bar.end)
+    ]

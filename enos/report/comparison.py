@@ -1,0 +1,249 @@
+"""What was asked for, what was there and what was measured, side by side. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from enos.report.readings import Event, Link, Machine, Readings, Run
+
+MOST = 6
+"""Lines of a cell; more are counted instead."""
+
+QUANTITIES = {"rtt": "round trip", "loss": "loss", "rate": "rate"}
+_SHAPES = ("delay", "jitter", "rate", "loss", "duplicate", "reorder", "corrupt")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """A row: lines of text under each of the three headings.
+
+    Attributes:
+        ok: whether what was measured is what was asked, None when nothing judges it.
+
+    """
+
+    title: str
+    asked: tuple[str, ...]
+    there: tuple[str, ...]
+    measured: tuple[str, ...]
+    ok: bool | None = None
+
+
+def compared(readings: Readings) -> tuple[Compared, ...]:
+    """Return a row for machines, OpenStack, network and each benchmark run."""
+    return (
+        _machines(readings),
+        _openstack(readings),
+        _network(readings),
+        *map(_benchmark, readings.runs),
+    )
+
+
+def figure(quantity: str, value: float | None) -> str:
+    """Return a value with its unit; rates come in bit/s.
+
+    >>> figure("rtt", 25.1234), figure("rate", 12_500_000.0), figure("loss", None)
+    ('25.12 ms', '12.5 Mbit/s', 'nothing')
+    """
+    if value is None:
+        return "nothing"
+    match quantity:
+        case "rtt":
+            return f"{value:.4g} ms"
+        case "loss":
+            return f"{value:.3g} %"
+        case "rate":
+            return f"{value / 1e6:.4g} Mbit/s"
+        case _:
+            return f"{value:.4g}"
+
+
+def seconds(value: float) -> str:
+    """Return a duration as people say it.
+
+    >>> seconds(7.04), seconds(265.9), seconds(7322)
+    ('7.0 s', '4 min 26 s', '2 h 2 min')
+    """
+    whole = round(value)
+    if whole < 60:  # noqa: PLR2004 - a minute
+        return f"{value:.1f} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:  # noqa: PLR2004 - an hour
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def took(journal: Iterable[Event]) -> dict[str, float]:
+    """Return phase → seconds of its last run that was finished."""
+    return {
+        str(event["what"]): float(event["seconds"])
+        for event in journal
+        if event["kind"] == "phase" and event.get("status") == "finished"
+    }
+
+
+def _machines(readings: Readings) -> Compared:
+    phases = took(readings.journal)
+    demand = readings.resolved.get("demand", {}).get("machines", ())
+    measured = [f"up in {seconds(phases['up'])}"] if "up" in phases else []
+    asked = [_wish(machine) for machine in demand]
+    there = [_machine(machine) for machine in readings.machines]
+    provider = str(readings.resolved.get("provider", ""))
+    return Compared(
+        title="Machines",
+        asked=_short([f"provider {provider}" if provider else "", *asked]),
+        there=_short(there),
+        measured=tuple(measured),
+    )
+
+
+def _wish(machine: Mapping[str, Any]) -> str:
+    roles = ", ".join(map(str, machine.get("roles", ())))
+    return f"{machine.get('number', 1)} in {machine.get('group', '')}: {roles}"
+
+
+def _machine(machine: Machine) -> str:
+    processors = machine.processors and f"{machine.processors} processors"
+    size = ", ".join(filter(None, (processors, machine.memory)))
+    return f"{machine.name}: {size}" if size else machine.name
+
+
+def _openstack(readings: Readings) -> Compared:
+    phases, guest = took(readings.journal), readings.guest
+    resolved, versions = readings.resolved, readings.versions
+    there = [
+        f"{name} {versions[name]}" for name in ("kolla-ansible",) if name in versions
+    ]
+    if readings.images:
+        count, tag = len(readings.images.get("names", ())), readings.images.get("tag")
+        there.append(f"{count} images {readings.images.get('origin')}, tag {tag}")
+    measured = []
+    if "os" in phases:
+        measured.append(f"deployed in {seconds(phases['os'])}")
+    if guest:
+        active, ping = guest.get("seconds_to_active"), guest.get("seconds_to_ping")
+        measured.append(f"a guest was active after {active} s, answered after {ping} s")
+    release = str(resolved.get("release", ""))
+    virt = str(resolved.get("virt", ""))
+    return Compared(
+        title="OpenStack",
+        asked=_filled(f"release {release}" if release else "", virt and f"virt {virt}"),
+        there=tuple(there),
+        measured=tuple(measured),
+        ok=bool(guest["ready"]) if "ready" in guest else None,
+    )
+
+
+def _network(readings: Readings) -> Compared:
+    links = sorted(readings.links, key=lambda link: _place(link.quantity))
+    resolved = readings.resolved
+    there = [f"emulated by {readings.backend}"] if readings.backend else []
+    for quantity in dict.fromkeys(link.quantity for link in links):
+        before = [
+            link.baseline
+            for link in links
+            if link.quantity == quantity and link.baseline is not None
+        ]
+        if before:
+            name = QUANTITIES.get(quantity, quantity)
+            there.append(f"{name} before: {_range(quantity, before)}")
+    return Compared(
+        title="Network",
+        asked=_short(_constraints(resolved.get("constraints", {}))),
+        there=tuple(there),
+        measured=tuple(_measured(links)),
+        ok=all(link.ok for link in links) if links else None,
+    )
+
+
+def _place(quantity: str) -> int:
+    """Return where a quantity stands among the others: round trips come first."""
+    names = list(QUANTITIES)
+    return names.index(quantity) if quantity in names else len(names)
+
+
+def _measured(links: Iterable[Link]) -> Iterator[str]:
+    by_quantity: dict[str, list[Link]] = {}
+    for link in links:
+        by_quantity.setdefault(link.quantity, []).append(link)
+    for quantity, several in by_quantity.items():
+        figures = [link.measured for link in several if link.measured is not None]
+        good = sum(link.ok for link in several)
+        name = QUANTITIES.get(quantity, quantity)
+        yield (f"{name} {_range(quantity, figures)}, {good} of {len(several)} as asked")
+
+
+def _range(quantity: str, values: list[float]) -> str:
+    if not values:
+        return "nothing"
+    least, greatest = figure(quantity, min(values)), figure(quantity, max(values))
+    return least if least == greatest else f"{least.split()[0]} to {greatest}"
+
+
+def _constraints(plain: Mapping[str, Any]) -> list[str]:
+    if not plain.get("enable", True):
+        return ["no emulation"]
+    defaults = _shape({name: plain.get(f"default_{name}") for name in _SHAPES})
+    lines = [f"between groups: {defaults}"] if defaults else []
+    for one in plain.get("constraints", ()):
+        arrow = "↔" if one.get("symmetric") else "→"
+        lines.append(f"{one.get('src')} {arrow} {one.get('dst')}: {_shape(one)}")
+    return lines
+
+
+def _shape(plain: Mapping[str, Any]) -> str:
+    parts = (
+        f"{name} {_amount(plain[name])}"
+        for name in _SHAPES
+        if plain.get(name) is not None
+    )
+    return ", ".join(parts)
+
+
+def _amount(value: Any) -> str:  # noqa: ANN401 - JSON
+    """Return a quantity as `enos.units` keeps it.
+
+    >>> _amount({"ms": 12.5}), _amount({"bits": 1e9}), _amount({"value": 1.0})
+    ('12.5 ms', '1000 Mbit/s', '1 %')
+    """
+    if not isinstance(value, Mapping):
+        return str(value)
+    match value:
+        case {"ms": float() | int() as ms}:
+            return f"{ms:g} ms"
+        case {"bits": float() | int() as bits}:
+            return f"{bits / 1e6:g} Mbit/s"
+        case {"value": float() | int() as percent}:
+            return f"{percent:g} %"
+        case _:
+            filled = {k: v for k, v in value.items() if v is not None}
+            return ", ".join(f"{key} {_amount(one)}" for key, one in filled.items())
+
+
+def _benchmark(run: Run) -> Compared:
+    plugins = Counter(one.plugin.partition(".")[0] for one in run.scenarios)
+    iterations = sum(len(one.durations) for one in run.scenarios)
+    failed = sum(not ok for one in run.scenarios for ok in one.passed)
+    good = sum(one.ok for one in run.scenarios)
+    return Compared(
+        title=f"Benchmark {run.label}",
+        asked=(f"{len(run.scenarios)} scenarios, {iterations} iterations",),
+        there=_short([f"{name}: {count}" for name, count in plugins.items() if name]),
+        measured=(
+            f"{good} of {len(run.scenarios)} scenarios as asked",
+            f"{failed} of {iterations} iterations failed",
+        ),
+        ok=good == len(run.scenarios) if run.scenarios else None,
+    )
+
+
+def _filled(*lines: str) -> tuple[str, ...]:
+    return tuple(line for line in lines if line)
+
+
+def _short(lines: Iterable[str]) -> tuple[str, ...]:
+    filled = _filled(*lines)
+    if len(filled) <= MOST:
+        return filled
+    return (*filled[: MOST - 1], f"and {len(filled) - MOST + 1} more")

@@ -1,0 +1,310 @@
+"""From the files of an experiment, or of its archive, to values. Pure.
+
+What is missing is left empty, what cannot be read is noted: a report is made of
+whatever an experiment got to.
+"""
+
+import csv
+import io
+import json
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+WANTED = (
+    "journal.jsonl",
+    "resolved.json",
+    "images.json",
+    "manifest.json",
+    "results/machines.json",
+    "results/guest.json",
+    "results/tc.json",
+    "results/tc-baseline.json",
+    "results/*/results.json",
+    "results/*/results.csv",
+    "results/*/events.json",
+)
+"""The files a report is made of, as patterns of fnmatch(3)."""
+
+Event = dict[str, Any]
+_FOLDER = re.compile(r"bench-[0-9-]{10}T(?P<time>[0-9-]{8})-(?P<workload>.+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """A machine that was there; what nobody asked it is empty."""
+
+    name: str
+    address: str = ""
+    groups: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    system: str = ""
+    kernel: str = ""
+    processors: str = ""
+    memory: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A quantity of a link: asked, before, measured, accepted; ms, percent or bit/s."""
+
+    source: str
+    destination: str
+    network: str
+    quantity: str
+    asked: float
+    baseline: float | None
+    measured: float | None
+    low: float
+    high: float
+    ok: bool
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """What came of a scenario.
+
+    Attributes:
+        spans: begin and end of each iteration, and whether it passed.
+        slas: criterion and whether it was met.
+        actions: metric and unit → values, of the tidy rows that are not `duration`.
+
+    """
+
+    name: str
+    plugin: str
+    ok: bool
+    verdict: str
+    durations: tuple[float, ...]
+    spans: tuple[tuple[float, float, bool], ...]
+    slas: tuple[tuple[str, bool], ...]
+    began: float
+    seconds: float
+    actions: Mapping[tuple[str, str], tuple[float, ...]] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> tuple[bool, ...]:
+        """Tell of each iteration whether it passed; unknown ones are taken as such."""
+        known = tuple(ok for *_, ok in self.spans)
+        return known or (True,) * len(self.durations)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A workload that was run once.
+
+    Attributes:
+        name: of its folder, ``bench-2026-11-21T16-42-18-demo``.
+
+    """
+
+    name: str
+    scenarios: tuple[Scenario, ...]
+    events: tuple[Event, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """Return the workload and when it began, as the folder's name tells."""
+        match = _FOLDER.fullmatch(self.name)
+        if match is None:
+            return self.name
+        return f"{match['workload']}, {match['time'].replace('-', ':')}"
+
+
+@dataclass(slots=True, kw_only=True)
+class Readings:
+    """Everything that could be read.
+
+    Attributes:
+        journal: events with `time`, `kind` and `what`.
+        resolved: the experiment with its defaults.
+        notes: what is there and could not be read.
+
+    """
+
+    journal: tuple[Event, ...] = ()
+    resolved: Mapping[str, Any] = field(default_factory=dict)
+    images: Mapping[str, Any] = field(default_factory=dict)
+    guest: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    machines: tuple[Machine, ...] = ()
+    backend: str = ""
+    links: tuple[Link, ...] = ()
+    runs: tuple[Run, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def wanted(path: str) -> bool:
+    """Tell whether a file belongs to a report; paths are relative, with slashes."""
+    return any(fnmatchcase(path, pattern) for pattern in WANTED)
+
+
+def read(material: Mapping[str, str]) -> Readings:
+    """Return what the files say; of a path → text."""
+    notes: list[str] = []
+
+    def reading(path: str, reader: Callable[[str], Any], default: Any) -> Any:  # noqa: ANN401 - whatever the reader returns
+        if path not in material:
+            return default
+        try:
+            return reader(material[path])
+        except (ValueError, LookupError, TypeError, AttributeError) as bad:
+            notes.append(f"{path} cannot be read: {type(bad).__name__}: {bad}")
+            return default
+
+    machines, versions = reading("results/machines.json", _machines, ((), {}))
+    backend, links = reading("results/tc.json", _links, ("", ()))
+    manifest = reading("manifest.json", _versions, {})
+    runs = [_run(name, reading) for name in _runs(material)]
+    return Readings(
+        journal=reading("journal.jsonl", _journal, ()),
+        resolved=reading("resolved.json", _resolved, {}),
+        images=reading("images.json", _mapping, {}),
+        guest=reading("results/guest.json", _mapping, {}),
+        versions={**manifest, **versions},
+        machines=machines,
+        backend=backend,
+        links=links,
+        runs=tuple(run for run in runs if run.scenarios or run.events),
+        notes=tuple(notes),
+    )
+
+
+def _runs(material: Iterable[str]) -> list[str]:
+    found = {path.split("/")[1] for path in material if path.count("/") == 2}  # noqa: PLR2004 - results/RUN/file
+    return sorted(found)
+
+
+def _run(name: str, reading: Callable[[str, Callable[[str], Any], Any], Any]) -> Run:
+    folder = f"results/{name}"
+    actions = reading(f"{folder}/results.csv", _actions, {})
+
+    def scenarios(text: str) -> tuple[Scenario, ...]:
+        return tuple(_scenario(one, actions) for one in json.loads(text))
+
+    return Run(
+        name=name,
+        scenarios=reading(f"{folder}/results.json", scenarios, ()),
+        events=reading(f"{folder}/events.json", _events, ()),
+    )
+
+
+def _journal(text: str) -> tuple[Event, ...]:
+    found = []
+    for line in text.splitlines():
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue  # a line cut off by a crash
+        if isinstance(event, dict) and {"time", "kind", "what"} <= event.keys():
+            found.append(_event(event))
+    return tuple(found)
+
+
+def _event(plain: Event) -> Event:
+    """Return an event of the journal in the types it was written in."""
+    texts = ("kind", "what", "phase", "host", "status")
+    numbers = ("time", "seconds")
+    return {
+        **{key: str(plain.get(key) or "") for key in texts},
+        **{key: float(plain.get(key) or 0.0) for key in numbers},
+    }
+
+
+def _mapping(text: str) -> dict[str, Any]:
+    return dict(json.loads(text))
+
+
+def _resolved(text: str) -> dict[str, Any]:
+    plain = _mapping(text)
+    demand, constraints = plain.get("demand") or {}, plain.get("constraints") or {}
+    return plain | {
+        "demand": {"machines": [dict(one) for one in demand.get("machines", ())]},
+        "constraints": dict(constraints)
+        | {"constraints": [dict(one) for one in constraints.get("constraints", ())]},
+    }
+
+
+def _events(text: str) -> tuple[Event, ...]:
+    found = json.loads(text)
+    listed = found["events"] if isinstance(found, dict) else found
+    return tuple(dict(event) for event in listed)
+
+
+def _versions(text: str) -> dict[str, str]:
+    return {str(k): str(v) for k, v in json.loads(text)["versions"].items()}
+
+
+def _machines(text: str) -> tuple[tuple[Machine, ...], dict[str, str]]:
+    plain = json.loads(text)
+    machines = tuple(_machine(host) for host in plain["hosts"])
+    return machines, {str(k): str(v) for k, v in plain["versions"].items()}
+
+
+def _machine(plain: Mapping[str, Any]) -> Machine:
+    texts = ("name", "address", "system", "kernel", "processors", "memory")
+    return Machine(
+        **{key: str(plain.get(key, "")) for key in texts},
+        groups=tuple(map(str, plain["groups"])),
+        roles=tuple(map(str, plain["roles"])),
+    )
+
+
+def _links(text: str) -> tuple[str, tuple[Link, ...]]:
+    plain = json.loads(text)
+    return str(plain["backend"]), tuple(_link(one) for one in plain["verdicts"])
+
+
+def _link(plain: Mapping[str, Any]) -> Link:
+    def number(key: str) -> float | None:
+        return None if plain.get(key) is None else float(plain[key])
+
+    return Link(
+        source=str(plain["source"]),
+        destination=str(plain["destination"]),
+        network=str(plain.get("network", "")),
+        quantity=str(plain["quantity"]),
+        asked=float(plain["asked"]),
+        low=float(plain["low"]),
+        high=float(plain["high"]),
+        baseline=number("baseline"),
+        measured=number("measured"),
+        ok=bool(plain["ok"]),
+        note=str(plain.get("note", "")),
+    )
+
+
+def _scenario(
+    plain: Mapping[str, Any],
+    actions: Mapping[str, Mapping[tuple[str, str], tuple[float, ...]]],
+) -> Scenario:
+    spans = plain.get("spans", ())
+    return Scenario(
+        **{key: str(plain[key]) for key in ("name", "plugin", "verdict")},
+        ok=bool(plain["ok"]),
+        durations=tuple(map(float, plain["durations"])),
+        spans=tuple((float(a), float(b), bool(ok)) for a, b, ok in spans),
+        slas=tuple((str(one["criterion"]), bool(one["ok"])) for one in plain["slas"]),
+        began=float(plain.get("began", 0.0)),
+        seconds=float(plain.get("seconds", 0.0)),
+        actions=actions.get(str(plain["name"]), {}),
+    )
+
+
+def _actions(text: str) -> dict[str, dict[tuple[str, str], tuple[float, ...]]]:
+    """Return scenario → metric and unit → values of the rows that passed."""
+    found: dict[str, dict[tuple[str, str], list[float]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
+    for row in csv.DictReader(io.StringIO(text)):
+        if row["metric"] != "duration" and row["ok"] == "1":
+            value = float(row["value"])
+            found[row["scenario"]][row["metric"], row["unit"]].append(value)
+    return {
+        scenario: {metric: tuple(values) for metric, values in metrics.items()}
+        for scenario, metrics in found.items()
+    }

@@ -1,0 +1,276 @@
+// Draws a time line: every lane a chart of uPlot, all with the same axis of time.
+// Data as `enos.report.timeline.as_json` gives it; times in seconds after its origin.
+"use strict";
+(function () {
+  const GUTTER = 72, RIGHT = 12, ROW = 19, GAP = 3, PLOT = 110, AXIS = 34;
+  // Okabe and Ito, "Color Universal Design" (2008): told apart by all kinds of eyes.
+  const PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9",
+                   "#000000", "#8a7f00"];
+  const FILL = {phase: "#5b6470", step: "#c9d1da", scenario: "#0072b2",
+                iteration: "#8ec5e8", event: "#e69f00"};
+  const INK = {phase: "#fff", step: "#24292f", scenario: "#fff", iteration: "#10324a",
+               event: "#241a00"};
+  const BAD = "#d55e00";
+  const FONT = "11px system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
+
+  const root = document.getElementById("timeline");
+  const data = JSON.parse(document.getElementById("timeline-data").textContent);
+  const [first, last] = data.span;
+  const pad = Math.max((last - first) * 0.004, 0.001);
+  const whole = [first - pad, last + pad];
+  const charts = [];
+  const tip = make("div", "tip", document.body);
+  const shown = {min: whole[0], max: whole[1]};
+
+  function make(tag, name, parent, text) {
+    const node = document.createElement(tag);
+    node.className = name;
+    if (text !== undefined) node.textContent = text;
+    if (parent) parent.append(node);
+    return node;
+  }
+
+  function two(number) { return String(number).padStart(2, "0"); }
+
+  function clock(seconds, fine) {
+    const sign = seconds < 0 ? "−" : "", all = Math.abs(seconds);
+    const places = fine ? (fine < 0.1 ? 2 : 1) : 0;
+    const whole = places ? Math.floor(all) : Math.round(all);
+    const hours = Math.floor(whole / 3600), minutes = Math.floor(whole / 60) % 60;
+    const rest = places ? (all - 60 * Math.floor(whole / 60)).toFixed(places).padStart(3 + places, "0")
+                        : two(whole % 60);
+    return sign + (hours ? hours + ":" + two(minutes) : minutes) + ":" + rest;
+  }
+
+  function utc(seconds) {
+    return new Date((data.origin + seconds) * 1000).toISOString().slice(0, 19).replace("T", " ") + " UTC";
+  }
+
+  function length(seconds) {
+    if (seconds < 1) return Math.round(seconds * 1000) + " ms";
+    if (seconds < 60) return seconds.toFixed(1) + " s";
+    return clock(seconds) + (seconds < 3600 ? " min" : " h");
+  }
+
+  const PREFIXES = {"B": 1024, "B/s": 1024};
+  const BINARY = Array.from({length: 50}, (_, power) => 2 ** power);
+  function value(number, unit) {
+    if (number == null) return "–";
+    if (unit === "%") return number.toPrecision(3) + " %";
+    const step = PREFIXES[unit] || 1000, names = step === 1024
+      ? ["", "Ki", "Mi", "Gi", "Ti"] : ["", "k", "M", "G", "T"];
+    let size = Math.abs(number), power = 0;
+    while (size >= step && power < 4) { size /= step; power += 1; }
+    const text = size === 0 ? "0" : size >= 100 ? size.toFixed(0) : String(+size.toPrecision(3));
+    return (number < 0 ? "−" : "") + text + (unit || names[power] ? " " + names[power] + unit : "");
+  }
+
+  function zoom(min, max) {
+    shown.min = Math.max(min, whole[0]);
+    shown.max = Math.min(max, whole[1]);
+    for (const chart of charts) chart.setScale("x", {min: shown.min, max: shown.max});
+    for (const button of document.querySelectorAll("#timeline .windows button"))
+      button.classList.toggle("on", +button.dataset.min <= shown.min + 0.01 && Math.abs(button.dataset.max - shown.max) < 0.01
+        && Math.abs(button.dataset.min - shown.min) < 0.01);
+  }
+
+  // --- what all lanes share ------------------------------------------------------
+
+  function marks(u) {
+    const c = u.ctx, {left, top, width, height} = u.bbox;
+    c.save();
+    c.beginPath(); c.rect(left, top, width, height); c.clip();
+    c.setLineDash([4 * devicePixelRatio, 3 * devicePixelRatio]);
+    c.lineWidth = devicePixelRatio;
+    for (const [at, , ok] of data.marks) {
+      const x = Math.round(u.valToPos(at, "x", true)) + 0.5;
+      c.strokeStyle = ok ? "#b87d00" : BAD;
+      c.beginPath(); c.moveTo(x, top); c.lineTo(x, top + height); c.stroke();
+    }
+    c.restore();
+  }
+
+  function base(lane, height, bottom, hooks) {
+    return {
+      width: 600, height, padding: [2, RIGHT, 2, 0],
+      legend: {show: false},
+      cursor: {
+        y: false, points: {show: lane.kind === "plot", size: 6},
+        drag: {x: true, y: false, setScale: false},
+        focus: {prox: 16},
+        sync: {key: "time", setSeries: false,
+               filters: {pub: (type) => type === "mousemove" || type === "mouseleave"}},
+        bind: {dblclick: () => () => { zoom(...whole); return null; }},
+      },
+      focus: {alpha: 0.25},
+      scales: {x: {time: false, auto: false, min: shown.min, max: shown.max}},
+      hooks: Object.assign({
+        setSelect: [(u) => {
+          if (u.select.width < 4) return;
+          const min = u.posToVal(u.select.left, "x");
+          const max = u.posToVal(u.select.left + u.select.width, "x");
+          u.setSelect({left: 0, width: 0, top: 0, height: 0}, false);
+          if (max - min > 0.05) zoom(min, max);
+        }],
+      }, hooks),
+      axes: [{
+        scale: "x", size: bottom ? AXIS : 0, show: true,
+        stroke: "#57606a", font: FONT, gap: 4,
+        grid: {stroke: "#e6e9ed", width: 1}, ticks: {show: bottom, stroke: "#c9d1da", size: 5},
+        space: 80,
+        incrs: [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600,
+                900, 1800, 3600, 7200, 14400, 43200, 86400, 172800, 604800],
+        values: (u, splits, axis, space, step) => splits.map((v) => bottom ? clock(v, step < 1 ? step : 0) : ""),
+      }],
+    };
+  }
+
+  // --- lanes of bars -------------------------------------------------------------
+
+  function drawBars(u, rows) {
+    const c = u.ctx, r = devicePixelRatio, {left, top, width, height} = u.bbox;
+    c.save();
+    c.beginPath(); c.rect(left, top, width, height); c.clip();
+    c.font = FONT.replace("11px", 11 * r + "px");
+    c.textBaseline = "middle";
+    c.textAlign = "left";
+    rows.forEach((row, number) => {
+      const y = top + number * ROW * r + GAP * r / 2, tall = (ROW - GAP) * r;
+      for (const [start, end, label, kind, ok] of row) {
+        if (end < shown.min || start > shown.max) continue;
+        const x0 = u.valToPos(start, "x", true);
+        const wide = Math.max(u.valToPos(end, "x", true) - x0, 2 * r);
+        c.fillStyle = ok ? FILL[kind] : BAD;
+        c.fillRect(x0, y, Math.max(wide - r, r), tall);
+        const from = Math.max(x0, left) + 4 * r;
+        const room = Math.min(x0 + wide, left + width) - from - 4 * r;
+        if (room > 10 * r) {
+          c.fillStyle = ok ? INK[kind] : "#fff";
+          const text = fitted(c, (ok ? "" : "✕ ") + label, room);
+          if (text) c.fillText(text, from, y + tall / 2 + r / 2);
+        }
+      }
+    });
+    c.restore();
+  }
+
+  function fitted(c, text, room) {
+    if (c.measureText(text).width <= room) return text;
+    let kept = text.length - 1;
+    while (kept > 2 && c.measureText(text.slice(0, kept) + "…").width > room) kept -= 1;
+    return kept > 2 ? text.slice(0, kept) + "…" : "";
+  }
+
+  function bars(lane, bottom) {
+    const height = lane.rows.length * ROW + 4 + (bottom ? AXIS : 0);
+    const options = base(lane, height, bottom, {draw: [(u) => drawBars(u, lane.rows), marks]});
+    options.scales.y = {auto: false, min: 0, max: 1};
+    options.axes.push({scale: "y", size: GUTTER, show: true, grid: {show: false},
+                       ticks: {show: false}, values: () => []});
+    options.series = [{}, {scale: "y", show: true, paths: () => null, points: {show: false}}];
+    const found = (at, y) => {
+      const row = lane.rows[Math.floor(y / ROW)] || [];
+      return row.find(([start, end]) => at >= start && at <= Math.max(end, start + (shown.max - shown.min) / 400));
+    };
+    return {options, columns: [[first, last], [null, null]], found};
+  }
+
+  function tellBar([start, end, label, kind, ok, note]) {
+    tip.append(make("b", "", null, label));
+    if (note) make("div", "", tip, note);
+    make("div", "dim", tip, (ok ? "" : "failed, ") + length(end - start) + ", from " + clock(start, 0.1) + " to " + clock(end, 0.1));
+    make("div", "dim", tip, utc(start));
+  }
+
+  // --- lanes of lines ------------------------------------------------------------
+
+  function plot(lane, bottom) {
+    const options = base(lane, PLOT + (bottom ? AXIS : 0), bottom, {draw: [marks]});
+    options.scales.y = {range: (u, min, max) => [Math.min(0, min ?? 0), (max > 0 ? max : 1) * 1.08]};
+    options.padding = [7, RIGHT, bottom ? 2 : 7, 0];
+    options.axes.push({scale: "y", size: GUTTER, incrs: PREFIXES[lane.unit] ? BINARY : undefined, stroke: "#57606a", font: FONT, gap: 4, space: 26,
+      grid: {stroke: "#e6e9ed", width: 1}, ticks: {show: false},
+      values: (u, splits) => splits.map((v) => value(v, lane.unit))});
+    options.series = [{}].concat(lane.lines.map((line, number) => ({
+      label: line.label, scale: "y", stroke: PALETTE[number % PALETTE.length], width: 1.5,
+      dash: number >= PALETTE.length ? [6, 3] : undefined, points: {show: false},
+    })));
+    return {options, columns: uPlot.join(lane.lines.map((line) => [line.t, line.v]), lane.lines.map(() => [0, 1]))};
+  }
+
+  function near(u, series, index) {
+    // Lines are sampled at their own moments: the nearest one within the picture's reach.
+    const xs = u.data[0], ys = u.data[series];
+    for (let step = 0; step < 40; step += 1)
+      for (const at of [index - step, index + step])
+        if (ys[at] != null && xs[at] !== undefined) return ys[at];
+    return null;
+  }
+
+  // --- the page ------------------------------------------------------------------
+
+  function draw(lane, bottom) {
+    const box = make("div", "lane " + lane.kind, root);
+    const side = make("div", "side", box);
+    make("div", "title", side, lane.title);
+    const made = lane.kind === "bars" ? bars(lane, bottom) : plot(lane, bottom);
+    const place = make("div", "chart", box);
+    const u = new uPlot(made.options, made.columns, place);
+    charts.push(u);
+    const readings = (lane.lines || []).map((line, number) => {
+      const item = make("button", "key", side);
+      item.title = "show or hide";
+      const dot = make("i", "", item);
+      dot.style.background = PALETTE[number % PALETTE.length];
+      make("span", "name", item, line.label);
+      const told = make("span", "now", item, "");
+      item.onclick = () => {
+        const on = !u.series[number + 1].show;
+        u.setSeries(number + 1, {show: on});
+        item.classList.toggle("off", !on);
+      };
+      return told;
+    });
+    u.over.addEventListener("mousemove", (event) => point(u, made, lane, event));
+    u.over.addEventListener("mouseleave", () => { tip.style.display = "none"; });
+    u.hooks.setCursor = [() => readings.forEach((told, number) => {
+      told.textContent = u.cursor.idx == null ? "" : value(near(u, number + 1, u.cursor.idx), lane.unit);
+    })];
+  }
+
+  function point(u, made, lane, event) {
+    const at = u.posToVal(event.offsetX, "x");
+    tip.replaceChildren();
+    const bar = made.found && made.found(at, event.offsetY);
+    if (bar) tellBar(bar);
+    else { make("div", "", tip, clock(at, 0.1)); make("div", "dim", tip, utc(at)); }
+    const reach = 4 * (shown.max - shown.min) / u.over.clientWidth;
+    for (const [moment, label] of data.marks)
+      if (Math.abs(moment - at) < reach) make("div", "mark", tip, label);
+    tip.style.display = "block";
+    const right = event.pageX + tip.offsetWidth + 24 > document.documentElement.clientWidth;
+    tip.style.left = event.pageX + (right ? -tip.offsetWidth - 12 : 14) + "px";
+    tip.style.top = event.pageY + 14 + "px";
+  }
+
+  function buttons() {
+    const bar = make("div", "windows", root);
+    for (const [label, min, max] of [["whole", ...whole], ...data.windows]) {
+      const button = make("button", "", bar, label);
+      button.dataset.min = Math.max(min, whole[0]);
+      button.dataset.max = Math.min(max, whole[1]);
+      button.onclick = () => zoom(+button.dataset.min, +button.dataset.max);
+    }
+    make("span", "dim", bar, "drag to zoom, double-click for all");
+  }
+
+  buttons();
+  data.lanes.forEach((lane, number) => draw(lane, number === data.lanes.length - 1));
+  make("div", "axis dim", root, "time since " + utc(0));
+  function fit() {
+    for (const u of charts) u.setSize({width: Math.max(u.root.parentNode.clientWidth, 200), height: u.height});
+  }
+  new ResizeObserver(fit).observe(root);
+  fit();
+  zoom(...data.shown[0] === first && data.shown[1] === last ? whole : data.shown);
+})();

@@ -1,0 +1,125 @@
+"""`enos report` of a directory, of one whose machines are gone, and of an archive."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from enos import plugins
+from enos.phases import destroy, up
+from enos.phases.session import Workshop, resuming, starting
+from enos.testing import FakeProvider, RecordingProgress, RecordingShell
+
+Enos = Callable[..., Any]
+
+FILE = "provider: {type: fake}\ntopology: {core: {control: 1}, edge: {compute: 1}}\n"
+SAYS = "system=Debian 13\nkernel=6.12\nprocessors=2\nmemory=MemTotal: 4194304 kB\n"
+SCENARIO = {
+    "name": "boot",
+    "plugin": "NovaServers.boot",
+    "ok": True,
+    "verdict": "1 of 1 iterations passed",
+    "durations": [2.0],
+    "spans": [[1000.0, 1002.0, True]],
+    "slas": [],
+    "began": 999.0,
+    "seconds": 4.0,
+}
+
+
+@pytest.fixture
+def experiment(
+    here: Path, shell: RecordingShell, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """Return the directory of an experiment that ran a workload and was given back."""
+    monkeypatch.setattr(plugins, "providers", lambda: {"fake": FakeProvider})
+    monkeypatch.setattr(plugins, "provider", lambda _: FakeProvider)
+    monkeypatch.setattr("enos.phases.images.share", lambda _: None)
+    (here / "demo.yml").write_text(FILE)
+    shell.on("ssh *os-release*", stdout=SAYS)
+    workshop = Workshop(
+        progress=RecordingProgress(),
+        where=here,
+        cache=here.parent / "cache",
+        shell=lambda _: shell,
+    )
+    with starting(here / "demo.yml", None, workshop) as session:
+        up.run(session)
+        folder = session.directory.results / "bench-2026-11-21T16-42-18-demo"
+        folder.mkdir()
+        (folder / "results.json").write_text(json.dumps([SCENARIO]))
+    with resuming(session.directory.path, workshop) as session:
+        destroy.release(session)
+    return session.directory.path
+
+
+def test_a_report_needs_no_machines_any_more(enos: Enos, experiment: Path) -> None:
+    told = enos("--env", str(experiment), "report")
+
+    assert (told.code, told.err) == (0, "")
+    assert told.out == "<dir>/here/enos-demo/results/report.html\n"
+    html = (experiment / "results" / "report.html").read_text()
+    assert "2 processors, 4.0 GiB" in html
+    assert "NovaServers.boot" in html
+    assert "1 in edge: compute" in html
+
+
+def test_a_run_is_named_by_folder_or_workload(enos: Enos, experiment: Path) -> None:
+    env = ("--env", str(experiment))
+    by_name = enos(*env, "report", "demo", "-o", "a.html")
+    by_folder = enos(*env, "report", "bench-2026-11-21T16-42-18-demo", "-o", "b.html")
+
+    assert (by_name.code, by_folder.code) == (0, 0)
+    pages = [Path(name).read_text() for name in ("a.html", "b.html")]
+    assert pages[0] == pages[1]
+    assert enos(*env, "report", "-o", "c.html").code == 0
+    assert Path("c.html").read_text() != pages[0]
+
+
+def test_an_unknown_run_is_refused_with_those_there_are(
+    enos: Enos, experiment: Path
+) -> None:
+    told = enos("--env", str(experiment), "report", "stress")
+
+    assert told.code == 8
+    assert told.err == (
+        "error: `enos-demo` holds no run `stress`\n"
+        "hint: its runs are `bench-2026-11-21T16-42-18-demo`\n"
+    )
+
+
+def test_an_archive_holds_its_report_and_gives_the_same(
+    enos: Enos, experiment: Path
+) -> None:
+    saved = enos("--env", str(experiment), "backup")
+    archive = next(experiment.glob("*.tar.zst"))
+
+    told = enos("report", str(archive), "--json")
+
+    assert (saved.code, told.code) == (0, 0)
+    page = Path(json.loads(told.out.replace("<dir>", str(Path.cwd().parent)))["report"])
+    assert page == Path.cwd() / archive.name.replace(".tar.zst", ".html")
+    assert "2 processors, 4.0 GiB" in page.read_text()
+    assert "NovaServers.boot" in page.read_text()
+    assert "NovaServers.boot" in (experiment / "results/report.html").read_text()
+
+
+def test_a_plan_names_what_is_read_and_writes_nothing(
+    enos: Enos, experiment: Path
+) -> None:
+    told = enos("--env", str(experiment), "report", "--dry-run")
+
+    assert told.code == 0
+    assert "results/machines.json\n" in told.out
+    assert not (experiment / "results" / "report.html").exists()
+
+
+def test_a_place_that_cannot_be_written_is_named(enos: Enos, experiment: Path) -> None:
+    Path("file").write_text("")
+
+    told = enos("--env", str(experiment), "report", "-o", "file/report.html")
+
+    assert told.code == 8
+    assert told.err.startswith("error: `file/report.html` cannot be written: ")

@@ -1,0 +1,121 @@
+from typing import Any
+
+from enos.report.chronicle import Happened, phase_bars, span_of, step_bars, timeline
+from enos.report.readings import Readings, Run, Scenario
+from enos.report.timeline import Bars, Line, Plot
+
+
+def event(
+    time: float,
+    what: str,
+    status: str = "started",
+    *,
+    kind: str = "phase",
+    seconds: float = 0.0,
+    host: str = "",
+) -> dict[str, Any]:
+    told = {"time": time, "kind": kind, "what": what, "status": status}
+    return told | {"seconds": seconds, "host": host, "phase": "os"}
+
+
+def scenario(name: str = "boot", *, began: float = 200.0) -> Scenario:
+    return Scenario(
+        name=name,
+        plugin="NovaServers.boot",
+        ok=False,
+        verdict="1 of 2 iterations passed",
+        durations=(3.0, 4.0),
+        spans=((began + 1, began + 4, True), (began + 2, began + 6, False)),
+        slas=(("failure_rate", False),),
+        began=began,
+        seconds=10.0,
+    )
+
+
+RUN = Run(name="bench-2026-11-21T16-42-18-demo", scenarios=(scenario(),))
+JOURNAL = (
+    event(100.0, "up"),
+    event(110.0, "up", "finished"),
+    event(110.0, "os"),
+    event(150.0, "nodes", "finished", kind="step", seconds=12.0, host="control-1"),
+    event(150.1, "quick", "finished", kind="step", seconds=0.2),
+    event(160.0, "os", "failed"),
+)
+
+
+def test_phases_last_from_their_start_to_their_end() -> None:
+    up, os = phase_bars(JOURNAL)
+
+    assert (up.label, up.start, up.end, up.ok) == ("up", 100.0, 110.0, True)
+    assert (os.label, os.start, os.end, os.ok) == ("os", 110.0, 160.0, False)
+
+
+def test_a_killed_phase_lasts_to_its_last_event() -> None:
+    journal = (event(1.0, "up"), event(7.0, "node", kind="step"), event(90.0, "up"))
+
+    killed, running = phase_bars(journal)
+
+    assert (killed.start, killed.end, killed.ok) == (1.0, 7.0, False)
+    assert killed.note == "cut short"
+    assert (running.start, running.end, running.ok) == (90.0, 90.0, True)
+    assert "had not ended" in running.note
+
+
+def test_an_end_without_a_start_is_no_phase() -> None:
+    assert phase_bars([event(9.0, "up", "finished")]) == ()
+
+
+def test_steps_say_where_and_short_ones_are_left_out() -> None:
+    (step,) = step_bars(JOURNAL)
+
+    assert (step.label, step.start, step.end) == ("nodes on control-1", 138.0, 150.0)
+
+
+def test_a_run_shows_scenarios_above_their_iterations() -> None:
+    drawn = timeline(Readings(journal=JOURNAL, runs=(RUN,)), "demo")
+
+    assert drawn is not None
+    assert drawn.span == (100.0, 210.0)
+    phases, bench = drawn.lanes
+    assert isinstance(phases, Bars)
+    assert isinstance(bench, Bars)
+    assert bench.title == "Benchmark demo, 16:42:18"
+    scenarios, *iterations = bench.rows
+    assert [(one.label, one.ok) for one in scenarios] == [("boot", False)]
+    assert [[(one.label, one.ok) for one in row] for row in iterations] == [
+        [("1", True)],
+        [("2", False)],
+    ]
+    assert [one.label for one in drawn.windows] == ["up", "os", "demo, 16:42:18"]
+
+
+def test_a_run_can_be_shown_first() -> None:
+    readings = Readings(journal=JOURNAL, runs=(RUN,))
+
+    drawn = timeline(readings, "demo", run=RUN.name)
+
+    assert drawn is not None
+    assert drawn.shown is not None
+    assert 199.0 < drawn.shown[0] < 200.0
+    assert 210.0 < drawn.shown[1] < 211.0
+    assert span_of(RUN) == (200.0, 210.0)
+
+
+def test_changes_are_bars_and_marks_and_measures_come_last() -> None:
+    cpu = Plot(title="CPU", unit="cores", lines=(Line(label="a", points=((1, 2),)),))
+    partition = Happened(start=203.0, end=205.0, label="partition core|edge1")
+
+    drawn = timeline(Readings(runs=(RUN,)), "demo", happened=[partition], plots=[cpu])
+
+    assert drawn is not None
+    assert [lane.title for lane in drawn.lanes][1:] == ["Events", "CPU"]
+    assert [(one.at, one.label) for one in drawn.marks] == [
+        (203.0, "partition core|edge1")
+    ]
+
+
+def test_an_experiment_in_which_nothing_happened_has_no_time_line() -> None:
+    assert timeline(Readings(), "demo") is None
+    never = Run(name="bench-x", scenarios=(scenario(began=0.0),))
+    assert timeline(Readings(runs=(never,)), "demo") is None
+    assert span_of(never) is None
