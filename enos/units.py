@@ -1,4 +1,4 @@
-"""Delays, rates and percentages as tc(8) writes them: parse, compare, print.
+"""Delays, rates and losses as tc(8) writes them: parse, compare, print.
 
 All parsers raise ValueError with a sentence that names the accepted units.
 """
@@ -119,3 +119,56 @@ class Percent:
     def __str__(self) -> str:
         """Return it in tc's notation."""
         return f"{self.value:.10g}%"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GilbertElliott:
+    """Losses in bursts: the model of two states, as `loss gemodel` of tc-netem(8).
+
+    Attributes:
+        p: chance, for each packet, of going from the good state to the bad one.
+        r: chance of going back; None for `1 - p`, which makes losses independent.
+        bad: share lost in the bad state, `1-h` in tc's terms.
+        good: share lost in the good state, `1-k` in tc's terms.
+
+    >>> model = GilbertElliott(p=Percent(1), r=Percent(9))
+    >>> str(model), model.value, model.memory
+    ('gemodel 1% 9% 100% 0%', 10.0, 0.9)
+    """
+
+    p: Percent
+    r: Percent | None = None
+    bad: Percent = Percent(100)
+    good: Percent = Percent(0)
+
+    @classmethod
+    def correlated(cls, share: Percent, correlation: Percent) -> Self:
+        """Return the model that loses a share of packets with this correlation.
+
+        The correlation is that between the losses of one packet and the next.
+        """
+        moves = 1 - correlation.value / 100
+        return cls(
+            p=Percent(share.value * moves), r=Percent((100 - share.value) * moves)
+        )
+
+    @property
+    def back(self) -> Percent:
+        """Return `r`, filled in."""
+        return Percent(100 - self.p.value) if self.r is None else self.r
+
+    @property
+    def value(self) -> float:
+        """Return the share of packets lost in the long run, in percent."""
+        moves = self.p.value + self.back.value
+        bad = self.p.value / moves if moves else 0.0
+        return bad * self.bad.value + (1 - bad) * self.good.value
+
+    @property
+    def memory(self) -> float:
+        """Return by how much a state outlives one packet: 0 not at all, 1 for ever."""
+        return 1 - (self.p.value + self.back.value) / 100
+
+    def __str__(self) -> str:
+        """Return it in tc's notation."""
+        return f"gemodel {self.p} {self.back} {self.bad} {self.good}"

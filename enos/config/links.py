@@ -3,11 +3,20 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from enos.config.constraints import ConstraintSpec, NetworkConstraints, expand, pairs
-from enos.config.sections import Constraint, Constraints
+from enos.config.constraints import (
+    QUANTITIES,
+    ConstraintSpec,
+    NetworkConstraints,
+    contradiction,
+    expand,
+    pairs,
+)
+from enos.config.sections import Constraint, Constraints, LossModel
 from enos.config.source import Document, attempt
+from enos.config.wording import spellings
 from enos.config.yamltree import Loc, Problem
 from enos.errors import one_of
+from enos.units import GilbertElliott, Percent
 
 KEYS = ("network_constraints", "network constraints")
 
@@ -31,9 +40,36 @@ def constraints(
         for loc, name in _names(document.value[key], (key,))
         for said in _unknown(name, tuple(known))
     )
+    if section is not None:
+        wrong += tuple(_contradictions(document, section, (key,)))
     if section is None or wrong:
         return NetworkConstraints(), (*problems, *wrong)
     return _values(section), ()
+
+
+def _contradictions(
+    document: Document, section: Constraints, loc: Loc
+) -> Iterator[Problem]:
+    """Yield quantities that contradict others of their constraint or the defaults."""
+    defaults = {"delay": section.default_delay, "loss": section.default_loss}
+    for place, one in enumerate(section.constraints):
+        own = {name: getattr(one, name) for name in QUANTITIES}
+        asked = own | {
+            name: value for name, value in defaults.items() if own[name] is None
+        }
+        name, why = contradiction({**asked, "loss": loss_of(asked["loss"])})
+        if name:
+            around = (*loc, "constraints", place)
+            written = _as_written(document, around, name)
+            yield document.problem((*around, written), f"`{written}`: {why}")
+
+
+def _as_written(document: Document, around: Loc, name: str) -> str:
+    """Return the spelling of a key that the file uses."""
+    several = next(one for one in spellings(Constraint) if name in one)
+    place = document.at(around)
+    used = (one for one in several if document.at((*around, one)) != place)
+    return next(used, name)
 
 
 def _names(written: Any, loc: Loc) -> Iterator[tuple[Loc, str]]:  # noqa: ANN401 - YAML
@@ -74,19 +110,27 @@ def _values(section: Constraints) -> NetworkConstraints:
 
 
 def _specs(one: Constraint) -> tuple[ConstraintSpec, ...]:
-    return tuple(
-        ConstraintSpec(
-            src=src,
-            dst=dst,
-            delay=one.delay,
-            rate=one.rate,
-            loss=one.loss,
-            jitter=one.jitter,
-            symmetric=one.symmetric,
-            network=one.network,
-        )
-        for src, dst in pairs(one.src, one.dst)
+    return tuple(spec_of(one, src, dst) for src, dst in pairs(one.src, one.dst))
+
+
+def spec_of(one: Constraint, src: str, dst: str) -> ConstraintSpec:
+    """Return what a constraint asks between two of the names it stands for."""
+    asked = {name: getattr(one, name) for name in QUANTITIES}
+    asked["loss"] = loss_of(one.loss)
+    return ConstraintSpec(
+        src=src, dst=dst, symmetric=one.symmetric, network=one.network, **asked
     )
+
+
+def loss_of(
+    written: Percent | LossModel | GilbertElliott | None,
+) -> Percent | GilbertElliott | None:
+    """Return a loss as a plain value."""
+    if not isinstance(written, LossModel):
+        return written
+    shares = {"p": written.p, "bad": written.bad, "good": written.good}
+    asked = {name: share for name, share in shares.items() if share is not None}
+    return GilbertElliott(r=written.r, **asked)
 
 
 def _expanded(names: Iterable[str]) -> tuple[str, ...]:

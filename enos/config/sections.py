@@ -11,8 +11,10 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     PlainValidator,
+    Tag,
     WithJsonSchema,
     model_validator,
 )
@@ -120,6 +122,43 @@ class Strict(BaseModel):
     )
 
 
+class LossModel(Strict):
+    """Losses in bursts: the Gilbert-Elliott model in the terms of tc-netem(8)."""
+
+    p: Loss = Field(
+        description="Chance, for each packet, of going from the good state to the bad.",
+        examples=["1%"],
+    )
+    r: Loss | None = Field(
+        default=None,
+        description="Chance of going back; left out, `1 - p`: independent losses.",
+        examples=["10%"],
+    )
+    bad: Loss | None = Field(
+        default=None,
+        validation_alias="1-h",
+        description="Share lost in the bad state; left out, all.",
+        examples=["70%"],
+    )
+    good: Loss | None = Field(
+        default=None,
+        validation_alias="1-k",
+        description="Share lost in the good state; left out, none.",
+        examples=["0.1%"],
+    )
+
+
+def _kind_of_loss(value: object) -> str:
+    return "gemodel" if isinstance(value, dict | LossModel) else "loss"
+
+
+AnyLoss = Annotated[
+    Annotated[Loss, Tag("loss")] | Annotated[LossModel, Tag("gemodel")],
+    Discriminator(_kind_of_loss),
+]
+"""A share, or a model; the tags are what messages name."""
+
+
 class Constraint(Strict):
     """One direction between two groups or roles."""
 
@@ -140,13 +179,60 @@ class Constraint(Strict):
     rate: Bandwidth | None = Field(
         default=None, description="Left out, the default.", examples=["10Gbit"]
     )
-    loss: Loss | None = Field(
+    loss: AnyLoss | None = Field(
         default=None,
-        description="Share of packets dropped; left out, the default.",
+        description="Share of packets dropped, or a mapping that says how they come in"
+        " bursts; left out, the default.",
         examples=["0.1%"],
     )
     jitter: Delay | None = Field(
-        default=None, description="Spread of the delay.", examples=["1ms"]
+        default=None,
+        description="Spread of the delay, at most as long.",
+        examples=["1ms"],
+    )
+    distribution: Literal["uniform", "normal", "pareto", "paretonormal"] | None = Field(
+        default=None,
+        description="How delays spread: `jitter` is the half-width of `uniform`, else"
+        " the scale of netem's tables. Left out, `uniform`.",
+        examples=["normal"],
+    )
+    delay_correlation: Loss | None = Field(
+        default=None,
+        validation_alias=AliasChoices("delay_correlation", "correlation"),
+        description="Of the delays of one packet and the next; needs `jitter`.",
+        examples=["25%"],
+    )
+    loss_correlation: Loss | None = Field(
+        default=None,
+        description="Of the losses of one packet and the next; needs `loss`.",
+        examples=["25%"],
+    )
+    duplicate: Loss | None = Field(
+        default=None,
+        description="Share of packets that arrive twice.",
+        examples=["1%"],
+    )
+    reorder: Loss | None = Field(
+        default=None,
+        description="Share of packets that overtake the delayed ones; needs `delay`.",
+        examples=["5%"],
+    )
+    reorder_correlation: Loss | None = Field(
+        default=None,
+        description="Of the overtaking of one packet and the next; needs `reorder`.",
+        examples=["50%"],
+    )
+    corrupt: Loss | None = Field(
+        default=None,
+        description="Share of packets with one bit turned.",
+        examples=["0.1%"],
+    )
+    limit: Whole | None = Field(
+        default=None,
+        ge=1,
+        le=10_000_000,
+        description="Packets that may wait; left out, enough to lose none.",
+        examples=[1000],
     )
     symmetric: bool = Field(
         default=False,

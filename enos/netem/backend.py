@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from enos.errors import CapabilityError
-from enos.netem.commands import Backend, host_script
+from enos.netem.commands import Backend, commands, host_script
+from enos.netem.plan import EmulationPlan
 from enos.process import Shell
 from enos.progress import Progress
 from enos.remote import on_each, run_on
@@ -15,6 +16,7 @@ NEEDS = {
     Backend.NETEM: ("tc", "htb", "netem"),
     Backend.USER_SPACE: ("tc", "htb", "ipset", "nfqueue", "queues", "python3"),
 }
+COPIES = "copies"
 PACKAGES = "install iproute2, iptables, ipset and python3 on the hosts"
 
 
@@ -38,12 +40,24 @@ def probe_backend(
     progress: Progress,
     *,
     wanted: Backend | None = None,
+    plan: EmulationPlan | None = None,
     sockets: Path | None = None,
 ) -> Choice:
     """Ask every host what it can do and return the choice, recorded as a decision.
 
-    Raises CapabilityError when a host can do neither, or not the one wanted.
+    Args:
+        testbed: the hosts.
+        shell: reaches them.
+        progress: is told the decision.
+        wanted: the only back end to consider.
+        plan: what will be applied, since some kernels can only do a part.
+        sockets: as `enos.remote` has it.
+
+    Raises:
+        CapabilityError: a host can do neither, or not the one wanted.
+
     """
+    copies = plan is not None and mixes_copies(plan)
 
     def ask(host: Host) -> tuple[str, ...]:
         script = host_script("probe")
@@ -51,32 +65,52 @@ def probe_backend(
         return tuple(done.stdout.split())
 
     with progress.step("What the hosts' kernels can emulate"):
-        choice = choose(on_each(testbed.hosts, ask), wanted=wanted)
+        choice = choose(on_each(testbed.hosts, ask), wanted=wanted, copies=copies)
     progress.decision(f"network emulation by {choice.backend}: {choice.why}")
     return choice
 
 
+def mixes_copies(plan: EmulationPlan) -> bool:
+    """Tell whether a device needs a duplicating netem and another one."""
+    for told in commands(plan, Backend.NETEM).values():
+        for _, several in told.trees:
+            held = [one.shaping for one in several if one.shaping.disturbs]
+            if len(held) > 1 and any(one.duplicate.value for one in held):
+                return True
+    return False
+
+
 def choose(
-    capabilities: Mapping[str, tuple[str, ...]], *, wanted: Backend | None = None
+    capabilities: Mapping[str, tuple[str, ...]],
+    *,
+    wanted: Backend | None = None,
+    copies: bool = False,
 ) -> Choice:
     """Return the back end that all hosts can run, netem before user space.
 
-    Raises CapabilityError when there is none.
+    Args:
+        capabilities: host name -> what was found there.
+        wanted: the only one to consider.
+        copies: netem would have to duplicate on one link and shape another.
+
+    Raises:
+        CapabilityError: there is none.
+
     """
+    needs = NEEDS | ({Backend.NETEM: (*NEEDS[Backend.NETEM], COPIES)} if copies else {})
     missing = {
         backend: {
             host: absent
             for host, found in capabilities.items()
-            if (absent := [need for need in needs if need not in found])
+            if (absent := [need for need in several if need not in found])
         }
-        for backend, needs in NEEDS.items()
+        for backend, several in needs.items()
     }
     for backend in (wanted,) if wanted else tuple(NEEDS):
         if not missing[backend]:
-            lacking = missing[Backend.NETEM]
             why = "every host has sch_netem"
             if backend is Backend.USER_SPACE:
-                why = f"no sch_netem on {', '.join(lacking)}" if lacking else "as asked"
+                why = _why_not(missing[Backend.NETEM])
             return Choice(backend=backend, why=why, capabilities=capabilities)
     last = wanted or Backend.USER_SPACE
     details = [f"{h}: no {', '.join(absent)}" for h, absent in missing[last].items()]
@@ -85,3 +119,12 @@ def choose(
         hint=PACKAGES,
         details="\n".join(details),
     )
+
+
+def _why_not(lacking: Mapping[str, list[str]]) -> str:
+    if not lacking:
+        return "as asked"
+    if all(absent == [COPIES] for absent in lacking.values()):
+        hosts = ", ".join(lacking)
+        return f"sch_netem on {hosts} does not duplicate on one link beside others"
+    return f"no sch_netem on {', '.join(lacking)}"

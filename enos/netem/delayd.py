@@ -1,14 +1,13 @@
-"""Delays and loses the packets of netfilter queues, where the kernel has no netem.
+"""Delays, loses and mangles packets of netfilter queues, where there is no netem.
 
 enos copies this file, made `standalone`, to the nodes and runs it there with their own
 Python (3.8 or later): it needs the standard library and CAP_NET_ADMIN, nothing else.
 One queue is one class of shaping. The kernel keeps the packets; only their ids come up
 here (NFQNL_COPY_META), are put in order of their due time and sent back with a verdict.
+Where packets are duplicated or corrupted, they come up whole.
 
-Usage: ``delayd.py CLASSES PIDFILE``, where CLASSES is a JSON list of
-``{"queue", "delay_us", "jitter_us", "loss"}`` objects, the arguments of `Lane`.
-
-Protocol: linux/netfilter/nfnetlink_queue.h, linux/netfilter/nfnetlink.h.
+Usage: ``delayd.py CLASSES PIDFILE``, where CLASSES is a JSON list of objects: `queue`
+and what else `lane_of` names.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ import errno
 import heapq
 import json
 import os
-import random
 import select
 import signal
 import socket
@@ -27,66 +25,49 @@ import sys
 import time
 from collections import deque
 from pathlib import Path
+from typing import Any, Callable  # noqa: UP035 (Python 3.8)
 
+from enos.netem.impairment import Chance, GilbertElliott, Spread, turned
+from enos.netem.nfqueue import (
+    ACCEPT,
+    DROP,
+    FAIL_OPEN,
+    GSO,
+    LARGEST,
+    VERDICT,
+    VERDICT_BATCH,
+    binding,
+    payload_of,
+    place_of,
+    verdict,
+)
 from enos.netem.precedence import hurry
 
 NETLINK_NETFILTER = 12
 SOL_NETLINK, NETLINK_NO_ENOBUFS = 270, 5
 SO_RCVBUFFORCE = 33
 
-PACKET, VERDICT, CONFIG, VERDICT_BATCH = 0x300, 0x301, 0x302, 0x303
-REQUEST, ACK = 1, 4
-DROP, ACCEPT = 0, 1
-CFG_CMD, CFG_PARAMS, CFG_MAXLEN, CFG_MASK, CFG_FLAGS = 1, 2, 3, 4, 5
-COPY_META, BIND, FAIL_OPEN, GSO = 1, 1, 1, 4
-
-QUEUE_LENGTH = 100_000
 RECEIVE_BUFFER = 64 << 20
 GRANULARITY = 20e-6  # seconds; packets due within it leave together
 LATEST = 500e-6  # seconds; a longer oversleep was somebody else's doing
 MEMORY = 8  # wake-ups over which lateness is averaged
 BURST = 256  # packets read, or verdicts sent, before the other side has its turn
-
-_HEAD = struct.Struct("=IHHIIBBH")  # nlmsghdr, then family, version; the queue is …
-_PLACE = struct.Struct("!18xH4xI")  # … big endian: queue and packet id of a message
-_TYPE = struct.Struct("=4xH")
-_VERDICT = struct.Struct("=IHHIIBBHHHII")
-
-
-def verdict(kind: int, queue: int, packet: int, action: int) -> bytes:
-    """Return the message that gives one packet, or all up to it, a verdict."""
-    order, word = socket.htons(queue), socket.htonl
-    return _VERDICT.pack(
-        32, kind, REQUEST, 0, 0, 0, 0, order, 12, 2, word(action), word(packet)
-    )
-
-
-def binding(queue: int, flags: int) -> bytes:
-    """Return the message that makes this socket the reader of a queue."""
-    body = (
-        _attribute(CFG_CMD, struct.pack("!BBH", BIND, 0, 0))
-        + _attribute(CFG_PARAMS, struct.pack("!IB", 0, COPY_META))
-        + _attribute(CFG_MAXLEN, struct.pack("!I", QUEUE_LENGTH))
-        + _attribute(CFG_MASK, struct.pack("!I", FAIL_OPEN | GSO))
-        + _attribute(CFG_FLAGS, struct.pack("!I", flags))
-    )
-    size, order = 20 + len(body), socket.htons(queue)
-    return _HEAD.pack(size, CONFIG, REQUEST | ACK, 0, 0, 0, 0, order) + body
-
-
-def _attribute(kind: int, payload: bytes) -> bytes:
-    size = 4 + len(payload)
-    return struct.pack("=HH", size, kind) + payload + b"\0" * (-size % 4)
+BURST_BYTES = 1 << 16  # of verdicts in one message; more does not fit into a socket
 
 
 class Lane:
     """The packets of one queue, in the order in which they are due.
 
+    What befalls a packet is drawn in netem's order: a second copy, loss, a turned bit,
+    the length of the queue, overtaking, the delay.
+
     Args:
         queue: number of the netfilter queue.
-        delay_us: one-way delay in microseconds.
-        jitter_us: half-width of the uniform spread around it.
-        loss: share of packets lost, 0 to 1.
+        delays: of the packets.
+        loss: which of them are lost, None for none; likewise `duplicate`, `corrupt`.
+        reorder: which of them are not delayed.
+        limit: packets held at most, 0 for any number.
+        send: puts a second copy of a packet into the network stack.
 
     """
 
@@ -94,40 +75,67 @@ class Lane:
         self,
         *,
         queue: int,
-        delay_us: float = 0.0,
-        jitter_us: float = 0.0,
-        loss: float = 0.0,
+        delays: Spread,
+        loss: Chance | GilbertElliott | None = None,
+        duplicate: Chance | None = None,
+        corrupt: Chance | None = None,
+        reorder: Chance | None = None,
+        limit: int = 0,
+        send: Callable[[bytes], None] | None = None,
     ) -> None:
         self.queue = queue
-        self.delay = delay_us / 1e6
-        self.jitter = jitter_us / 1e6
-        self.loss = loss
-        # One loss decision for each packet on the wire, not for each aggregate of up
-        # to 64 KiB that offloads make of them: the kernel splits those without GSO.
-        self.flags = FAIL_OPEN if loss else FAIL_OPEN | GSO
+        self.whole = bool(duplicate or corrupt)
+        self.send = send
+        self._delays, self._limit = delays, limit
+        self._loss, self._duplicate = loss, duplicate
+        self._corrupt, self._reorder = corrupt, reorder
+        # One decision for each packet on the wire, not for each aggregate of up to
+        # 64 KiB that offloads make of them: the kernel splits those without GSO.
+        single = loss or reorder or self.whole
+        self.flags = FAIL_OPEN if single else FAIL_OPEN | GSO
+        self._in_order = len(delays.delays) == 1 and not self.whole
         self._line: deque[tuple[float, int]] = deque()
-        self._heap: list[tuple[float, int]] = []
+        self._heap: list[tuple[float, int, bytes, bytes]] = []
+        self._count = 0
 
-    def take(self, packet: int, now: float) -> bytes:
+    def take(self, packet: int, now: float, whole: bytes = b"") -> bytes:
         """Keep a packet; return its verdict if it has one already, else nothing."""
-        if self.loss and random.random() < self.loss:  # noqa: S311 (no secret)
+        twice = self._duplicate is not None and self._duplicate.happens()
+        lost = self._loss is not None and self._loss.happens()
+        full = self._limit and len(self._line) + len(self._heap) >= self._limit
+        if full or (lost and not twice):
             return verdict(VERDICT, self.queue, packet, DROP)
-        if self.jitter:
-            spread = self.jitter * (2 * random.random() - 1)  # noqa: S311 (no secret)
-            due = now + max(0.0, self.delay + spread)
-            heapq.heappush(self._heap, (due, packet))
-        else:
-            self._line.append((now + self.delay, packet))
+        changed = b""
+        if self._corrupt is not None and self._corrupt.happens():
+            changed = turned(whole)
+        if twice and not lost and not (self._loss and self._loss.happens()):
+            self._hold(now, b"", whole)
+        if self._in_order and not self._overtakes():
+            self._line.append((now + self._delays.delays[0], packet))
+            return b""
+        message = verdict(VERDICT, self.queue, packet, ACCEPT, changed)
+        if self._in_order or self._overtakes():
+            return message
+        self._hold(now, message, b"")
         return b""
+
+    def _overtakes(self) -> bool:
+        return self._reorder is not None and self._reorder.happens()
+
+    def _hold(self, now: float, message: bytes, copy: bytes) -> None:
+        self._count += 1  # so that packets due at once leave in their order
+        due = now + self._delays.draw()
+        heapq.heappush(self._heap, (due, self._count, message, copy))
 
     def due(self) -> float:
         """Return when the next packet leaves, infinity when there is none."""
-        waiting = self._heap if self.jitter else self._line
-        return waiting[0][0] if waiting else float("inf")
+        if self._in_order:
+            return self._line[0][0] if self._line else float("inf")
+        return self._heap[0][0] if self._heap else float("inf")
 
     def release(self, now: float) -> bytes:
-        """Return the verdicts for the packets whose time has come."""
-        if self.jitter:
+        """Return the verdicts for the packets whose time has come; send copies."""
+        if not self._in_order:
             return self._release_each(now)
         last = None
         line = self._line
@@ -139,11 +147,59 @@ class Lane:
 
     def _release_each(self, now: float) -> bytes:
         heap = self._heap
-        messages: list[bytes] = []
-        while heap and heap[0][0] <= now and len(messages) < BURST:
-            packet = heapq.heappop(heap)[1]
-            messages.append(verdict(VERDICT, self.queue, packet, ACCEPT))
-        return b"".join(messages)
+        messages = bytearray()
+        number = 0
+        while heap and heap[0][0] <= now and number < BURST:
+            if len(messages) + len(heap[0][2]) > BURST_BYTES:
+                break
+            _, _, message, copy = heapq.heappop(heap)
+            number += 1
+            messages += message
+            if copy and self.send:
+                self.send(copy)
+        return bytes(messages)
+
+
+def lane_of(asked: dict[str, Any], send: Callable[[bytes], None] | None = None) -> Lane:
+    """Return the lane of one object of the file of classes; shares are 0 to 1."""
+    delay, jitter = (asked.get(key, 0.0) / 1e6 for key in ("delay_us", "jitter_us"))
+    kind, kept = asked.get("distribution", "uniform"), asked.get("delay_correlation", 0)
+
+    def chance(name: str) -> Chance | None:
+        correlation = asked.get(f"{name}_correlation", 0.0)
+        return Chance(asked[name], correlation) if asked.get(name) else None
+
+    model = asked.get("gemodel")
+    return Lane(
+        queue=asked["queue"],
+        delays=Spread(delay, jitter, kind, kept),
+        loss=GilbertElliott(*model) if model else chance("loss"),
+        duplicate=chance("duplicate"),
+        corrupt=chance("corrupt"),
+        reorder=chance("reorder"),
+        limit=asked.get("limit", 0),
+        send=send,
+    )
+
+
+def sender() -> Callable[[bytes], None]:
+    """Return what puts a packet, header and all, on its way from this host.
+
+    One that is for this host goes over the loopback, where its source is not checked
+    again (raw(7): IPPROTO_RAW implies IP_HDRINCL).
+    """
+    four = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    six = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW)
+
+    def send(packet: bytes) -> None:
+        with contextlib.suppress(OSError):  # no route, too long: a copy that is lost
+            if packet[0] >> 4 == 4:  # noqa: PLR2004 (the version of IP)
+                four.sendto(packet, (socket.inet_ntoa(packet[16:20]), 0))
+            else:
+                target = socket.inet_ntop(socket.AF_INET6, packet[24:40])
+                six.sendto(packet, (target, 0))
+
+    return send
 
 
 def connect(lanes: list[Lane]) -> socket.socket:
@@ -154,7 +210,7 @@ def connect(lanes: list[Lane]) -> socket.socket:
     with contextlib.suppress(OSError):  # needs CAP_NET_ADMIN of the first namespace
         queues.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
     for lane in lanes:
-        queues.send(binding(lane.queue, lane.flags))
+        queues.send(binding(lane.queue, lane.flags, whole=lane.whole))
         answer = queues.recv(4096)
         code = -struct.unpack_from("=i", answer, 16)[0]
         if code:
@@ -192,7 +248,7 @@ class Sleeper:
 def serve(queues: socket.socket, lanes: list[Lane]) -> None:
     """Give packets their verdicts, for ever."""
     by_queue = {lane.queue: lane for lane in lanes}
-    buffer = bytearray(4096)
+    buffer = bytearray(LARGEST + 4096)
     sleeper = Sleeper(queues)
     while True:
         came = sleeper.sleep(min(lane.due() for lane in lanes))
@@ -211,14 +267,17 @@ def receive(
     """Take in the packets that wait in the socket, a burst at most."""
     for _ in range(BURST):
         try:
-            queues.recv_into(buffer)
+            size = queues.recv_into(buffer)
         except OSError as empty:
             if empty.errno in (errno.EAGAIN, errno.ENOBUFS, errno.EINTR):
                 return
             raise
-        if _TYPE.unpack_from(buffer)[0] == PACKET:  # else: a packet that is gone
-            queue, packet = _PLACE.unpack_from(buffer)
-            answer = lanes[queue].take(packet, now)
+        place = place_of(buffer)
+        if place:  # else: a packet that is gone
+            queue, packet = place
+            lane = lanes[queue]
+            whole = payload_of(bytes(buffer[:size])) if lane.whole else b""
+            answer = lane.take(packet, now, whole)
             if answer:
                 queues.send(answer)
         now = time.monotonic()
@@ -227,7 +286,8 @@ def receive(
 def main(classes: str, pidfile: str) -> None:
     """Serve the queues of a file of classes until a signal ends it."""
     chosen = json.loads(Path(classes).read_text(encoding="utf-8"))
-    lanes = [Lane(**one) for one in chosen]
+    send = sender() if any(one.get("duplicate") for one in chosen) else None
+    lanes = [lane_of(one, send) for one in chosen]
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     queues = connect(lanes)

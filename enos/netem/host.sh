@@ -133,9 +133,19 @@ probe() {
     # shellcheck disable=SC2016 # expanded by the inner shell
     unshare -n sh -c '
         can() { name=$1; shift; if "$@" >/dev/null 2>&1; then echo "$name"; fi; }
+        # Some kernels (6.12.50, 6.18) refuse a second netem beside one with copies.
+        copies() {
+            tc qdisc del dev lo root
+            tc qdisc add dev lo root handle 1: htb &&
+                tc class add dev lo parent 1: classid 1:1 htb rate 1gbit &&
+                tc class add dev lo parent 1: classid 1:2 htb rate 1gbit &&
+                tc qdisc add dev lo parent 1:1 netem duplicate 1% &&
+                tc qdisc add dev lo parent 1:2 netem delay 1ms
+        }
         ip link set lo up
         can htb tc qdisc add dev lo root handle 1: htb
         can netem tc qdisc replace dev lo root netem delay 1ms
+        can copies copies
         can ipset ipset create probe hash:ip
         can nfqueue iptables -t mangle -A PREROUTING -m set --match-set probe src \
             -j NFQUEUE --queue-num 1 --queue-bypass

@@ -38,7 +38,8 @@ class Flow:
     Attributes:
         peers: the hosts at the other end.
         asked: the constraint it follows, ``grp1 > grp2``, or ``default``.
-        priority: 1 for a constraint, 2 for the defaults; the smaller number won.
+        priority: 0 for an override, 1 for a constraint, 2 for the defaults; the
+            smaller number won.
 
     """
 

@@ -6,6 +6,7 @@ Which constraint holds between two hosts on a network they share:
    role) on each side; one that names the network wins over one that does not, and
    among equals the later in the file wins.
 2. Else the defaults, if the hosts are in groups and have none in common.
+3. Overrides are laid over either, in their order; what they leave out stays.
 
 A constraint inherits the defaults for the quantities it does not name, where the
 defaults would hold. Hosts of one group meet nothing unless a constraint names that
@@ -45,7 +46,9 @@ def plan_emulation(
             constraint is between hosts that share no network it holds on.
 
     """
-    if not constraints.enable or constraints.empty:
+    if not constraints.enable:
+        constraints = NetworkConstraints(overrides=constraints.overrides)
+    if constraints.empty:
         return EmulationPlan(interfaces=())
     selection = Selection.of(constraints, testbed)
     _check_vips(vips, testbed)

@@ -3,13 +3,13 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from enos.netem.commands import Backend, HostCommands
 from enos.netem.shaping import Shaping
 from enos.netem.trafficcontrol import HANDLE, TrafficClass
 from enos.netem.userspace import FAMILIES, Queue
+from enos.units import GilbertElliott
 
 _CLASS = re.compile(r"^class htb (\S+) ", re.MULTILINE)
 _ADDRESS_FILTER = re.compile(rf"flowid {HANDLE}[0-9a-f]+\b")
@@ -65,29 +65,55 @@ def _qdiscs(text: str) -> list[dict[str, Any]]:
     return listed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Figures:
-    """Milliseconds and percent as netem reports them."""
-
-    delay: float
-    jitter: float
-    loss: float
-
-
 def _is(leaf: dict[str, Any] | None, shaping: Shaping) -> bool:
+    """Tell whether a qdisc, as ``tc -j`` prints it, does what was asked.
+
+    The kernel does not tell the table of a distribution.
+    """
     if leaf is None or leaf.get("kind") != "netem":
         return False
-    options = leaf["options"]
-    delay = options.get("delay", {})
-    said = _Figures(
-        delay=1000 * delay.get("delay", 0),
-        jitter=1000 * delay.get("jitter", 0),
-        loss=100 * options.get("loss-random", {}).get("loss", 0),
-    )
-    asked = (shaping.delay.ms, shaping.jitter.ms, shaping.loss.value)
-    got = (said.delay, said.jitter, said.loss)
+    said, asked = _reported(leaf["options"]), _asked(shaping)
     # tc prints times to a microsecond and shares to about seven digits.
-    return all(abs(a - b) <= 0.002 for a, b in zip(asked, got, strict=True))  # noqa: PLR2004
+    return all(abs(said[name] - asked[name]) <= 0.002 for name in asked)  # noqa: PLR2004
+
+
+def _reported(options: dict[str, Any]) -> dict[str, float]:
+    """Return milliseconds, percent and packets of netem's options, 0 where not set."""
+    parts = {
+        "delay": ("delay", ("delay", "jitter", "correlation")),
+        "loss": ("loss-random", ("loss",)),
+        "gemodel": ("loss-gemodel", ("p", "r", "1-h", "1-k")),
+        "duplicate": ("duplicate", ("duplicate",)),
+        "reorder": ("reorder", ("reorder", "correlation")),
+        "corrupt": ("corrupt", ("corrupt",)),
+    }
+    said = {
+        f"{part} {name}": float(options.get(key, {}).get(name, 0)) * 100
+        for part, (key, names) in parts.items()
+        for name in names
+    }
+    for time in ("delay delay", "delay jitter"):  # in seconds
+        said[time] *= 10
+    return said | {"limit": float(options["limit"])}
+
+
+def _asked(shaping: Shaping) -> dict[str, float]:
+    losses, reorder = shaping.losses, shaping.reorder.value
+    asked = {
+        "delay delay": shaping.delay.ms,
+        "delay jitter": shaping.jitter.ms,
+        "delay correlation": shaping.delay_correlation.value,
+        "loss loss": 0.0,
+        "duplicate duplicate": shaping.duplicate.value,
+        "reorder reorder": reorder,
+        "reorder correlation": shaping.reorder_correlation.value,
+        "corrupt corrupt": shaping.corrupt.value,
+        "limit": float(shaping.limit),
+    }
+    if not isinstance(losses, GilbertElliott):
+        return asked | {"loss loss": losses.value}
+    shares = {"p": losses.p, "r": losses.back, "1-h": losses.bad, "1-k": losses.good}
+    return asked | {f"gemodel {name}": share.value for name, share in shares.items()}
 
 
 def _queue_faults(several: Sequence[Queue], said: dict[str, str]) -> Iterator[str]:

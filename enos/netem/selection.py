@@ -4,12 +4,19 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from enos.config.constraints import ConstraintSpec, NetworkConstraints, pairs
+from enos.config.constraints import (
+    QUANTITIES,
+    REFINES,
+    ConstraintSpec,
+    NetworkConstraints,
+    contradiction,
+    pairs,
+)
 from enos.errors import EmulationError
 from enos.netem.shaping import NO_DELAY, NO_LOSS, Shaping
 from enos.testbed import Host, Network, Testbed
 
-SPECIFIC, DEFAULT = 1, 2
+OVERRIDE, SPECIFIC, DEFAULT = 0, 1, 2
 Names = frozenset[str]
 Held = tuple[Shaping, str, int]  # what holds, the constraint it follows, its priority
 
@@ -19,8 +26,12 @@ class _Asked:
     """A constraint for one ordered pair of names, and where it stands in the file."""
 
     spec: ConstraintSpec
+    pair: tuple[str, str]
     place: int
     network: str
+
+
+Table = Mapping[tuple[str, str], tuple[_Asked, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +39,8 @@ class Selection:
     """Decides which constraint holds between two sets of names on a network."""
 
     constraints: NetworkConstraints
-    asked: Mapping[tuple[str, str], tuple[_Asked, ...]]
+    asked: Table
+    over: Table
     names: Names  # that constraints use: other roles tell no two hosts apart
     groups: Names
 
@@ -37,27 +49,24 @@ class Selection:
         """Return the selection; EmulationError for a name the testbed lacks."""
         groups = frozenset(group for host in testbed.hosts for group in host.groups)
         roles = frozenset(role for host in testbed.hosts for role in host.roles)
-        table: dict[tuple[str, str], tuple[_Asked, ...]] = {}
-        for place, spec in enumerate(constraints.constraints):
-            one = _Asked(
-                spec=spec, place=place, network=spec.network or constraints.network
-            )
-            for pair in _directions(spec):
-                table[pair] = (*table.get(pair, ()), one)
-        named = {name for pair in table for name in pair}
+        asked = _table(constraints.constraints, constraints.network)
+        over = _table(constraints.overrides, "")
+        named = {name for pair in (*asked, *over) for name in pair}
         _check_names({*named, *constraints.groups}, groups | roles)
-        networks = {constraints.network, *(s.network for s in constraints.constraints)}
+        several = (*constraints.constraints, *constraints.overrides)
+        networks = {constraints.network, *(spec.network for spec in several)}
         _check_networks(networks - {""}, testbed.networks)
         return cls(
             constraints=constraints,
-            asked=table,
+            asked=asked,
+            over=over,
             names=groups | (named & roles),
             groups=groups,
         )
 
     def wishes(self) -> Iterator[tuple[str, str, str]]:
         """Yield each constraint as (source, destination, network or "")."""
-        for (src, dst), several in self.asked.items():
+        for (src, dst), several in (*self.asked.items(), *self.over.items()):
             for one in several:
                 yield src, dst, one.network
 
@@ -67,18 +76,37 @@ class Selection:
         return frozenset(host.groups) | roles
 
     def between(self, src: Names, dst: Names, network: Network) -> Held | None:
-        """Return what holds from one set of names to another, None for nothing."""
+        """Return what holds from one set of names to another, None for nothing.
+
+        Raises EmulationError when the quantities that come together there do not fit.
+        """
+        held = self._of_file(src, dst, network)
+        for one in sorted(self._matching(self.over, src, dst, network), key=_order):
+            under = held[0] if held else Shaping()
+            held = _overlaid(under, one.spec), _named(one.pair), OVERRIDE
+        if held and held[1] != "default":
+            _check_fit(held[0], held[1])
+        return held
+
+    def _of_file(self, src: Names, dst: Names, network: Network) -> Held | None:
         default = self._default(src, dst, network)
-        candidates = [
-            (bool(one.spec.network), one.place, pair, one.spec)
+        candidates = self._matching(self.asked, src, dst, network)
+        if candidates:
+            best = max(
+                candidates, key=lambda one: (bool(one.spec.network), _order(one))
+            )
+            return _overlaid(default, best.spec), _named(best.pair), SPECIFIC
+        return None if default.idle else (default, "default", DEFAULT)
+
+    def _matching(
+        self, table: Table, src: Names, dst: Names, network: Network
+    ) -> list[_Asked]:
+        return [
+            one
             for pair in ((s, d) for s in src for d in dst)
-            for one in self.asked.get(pair, ())
+            for one in table.get(pair, ())
             if is_on(one.network, network)
         ]
-        if candidates:
-            _, _, (source, target), spec = max(candidates, key=lambda one: one[:3])
-            return _overlaid(default, spec), f"{source} > {target}", SPECIFIC
-        return None if default.idle else (default, "default", DEFAULT)
 
     def _default(self, src: Names, dst: Names, network: Network) -> Shaping:
         asked = self.constraints
@@ -99,6 +127,26 @@ class Selection:
         )
 
 
+def _table(specs: Sequence[ConstraintSpec], network: str) -> Table:
+    """Return constraints by the pairs they are for, with the network they hold on."""
+    table: dict[tuple[str, str], tuple[_Asked, ...]] = {}
+    for place, spec in enumerate(specs):
+        on = spec.network or network
+        for pair in _directions(spec):
+            one = _Asked(spec=spec, pair=pair, place=place, network=on)
+            table[pair] = (*table.get(pair, ()), one)
+    return table
+
+
+def _order(one: _Asked) -> tuple[int, tuple[str, str]]:
+    return one.place, one.pair
+
+
+def _named(pair: tuple[str, str]) -> str:
+    source, target = pair
+    return f"{source} > {target}"
+
+
 def _directions(spec: ConstraintSpec) -> Iterator[tuple[str, str]]:
     for src, dst in pairs(spec.src, spec.dst):
         yield src, dst
@@ -106,14 +154,36 @@ def _directions(spec: ConstraintSpec) -> Iterator[tuple[str, str]]:
             yield dst, src
 
 
-def _overlaid(default: Shaping, spec: ConstraintSpec) -> Shaping:
-    return replace(
-        default,
-        delay=default.delay if spec.delay is None else spec.delay,
-        jitter=default.jitter if spec.jitter is None else spec.jitter,
-        loss=default.loss if spec.loss is None else spec.loss,
-        rate=default.rate if spec.rate is None else spec.rate,
-    )
+def _overlaid(under: Shaping, spec: ConstraintSpec) -> Shaping:
+    """Return a shaping with what a constraint asks in the place of what was there.
+
+    A quantity takes with it what was said more about it, such as its correlation.
+    """
+    asked = {
+        name: value for name in QUANTITIES if (value := getattr(spec, name)) is not None
+    }
+    plain = Shaping()
+    gone = {name for name, of in REFINES.items() if of in asked and name not in asked}
+    changes = {name: getattr(plain, name) for name in gone} | asked
+    if "limit" in changes:
+        changes["room"] = changes.pop("limit")
+    return replace(under, **changes)
+
+
+def _check_fit(shaping: Shaping, where: str) -> None:
+    plain = Shaping()
+    asked = {
+        name: value
+        for name in (*REFINES, *REFINES.values(), "delay")
+        if (value := getattr(shaping, name)) != getattr(plain, name)
+    }
+    name, why = contradiction(asked)
+    if name:
+        raise EmulationError(
+            f"the `{name}` asked from {where} does not fit: {why}",
+            hint="constraints inherit from the defaults, and what is set later from "
+            "them: give all quantities that belong together",
+        )
 
 
 def is_on(wanted: str, network: Network) -> bool:

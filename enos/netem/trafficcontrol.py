@@ -15,7 +15,8 @@ from ipaddress import IPv6Address, ip_address
 
 from enos.errors import EmulationError
 from enos.netem.plan import Flow, Interface
-from enos.netem.shaping import QUEUE, Shaping
+from enos.netem.shaping import UNIFORM, Shaping
+from enos.units import Duration, Percent
 
 HANDLE = "e05:"  # how enos knows its own root qdisc
 UNLIMITED = "100gbit"  # for classes without a rate: htb insists on one
@@ -103,9 +104,8 @@ def _class(device: str, one: TrafficClass, *, netem: bool) -> Iterator[str]:
         f"rate {rate} ceil {rate} "
         f"burst {shaping.burst} cburst {shaping.burst} quantum {shaping.quantum}"
     )
-    leaf = (
-        netem_words(shaping) if netem and shaping.disturbs else f"pfifo limit {QUEUE}"
-    )
+    plain = f"pfifo limit {shaping.waiting}"
+    leaf = netem_words(shaping) if netem and shaping.disturbs else plain
     yield f"qdisc add dev {device} parent {one.id} {leaf}"
 
 
@@ -119,10 +119,24 @@ def netem_words(shaping: Shaping) -> str:
     words = [f"netem limit {shaping.limit}"]
     if shaping.delay.ms or shaping.jitter.ms:
         words.append(f"delay {shaping.delay}")
-        words += [str(shaping.jitter)] if shaping.jitter.ms else []
+    if shaping.jitter.ms:
+        words.append(_with(shaping.jitter, shaping.delay_correlation))
+        if shaping.distribution != UNIFORM:  # which has no table and is the default
+            words.append(f"distribution {shaping.distribution}")
     if shaping.loss.value:
-        words.append(f"loss {shaping.loss}")
+        words.append(f"loss {shaping.losses}")
+    if shaping.duplicate.value:
+        words.append(f"duplicate {shaping.duplicate}")
+    if shaping.reorder.value:
+        reorder = _with(shaping.reorder, shaping.reorder_correlation)
+        words.append(f"reorder {reorder}")
+    if shaping.corrupt.value:
+        words.append(f"corrupt {shaping.corrupt}")
     return " ".join(words)
+
+
+def _with(quantity: Duration | Percent, correlation: Percent) -> str:
+    return f"{quantity} {correlation}" if correlation.value else str(quantity)
 
 
 def _spared(

@@ -1,4 +1,4 @@
-"""Delay and loss by netfilter queues and a small daemon. Pure.
+"""Delay, loss and the rest by netfilter queues and a small daemon. Pure.
 
 Packets are held where they arrive (mangle PREROUTING), not where they leave: packets
 held at the sender still count against its socket's send buffer, which throttles TCP.
@@ -10,9 +10,11 @@ See iptables-extensions(8) for NFQUEUE and set, ipset(8).
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from enos.netem.plan import Interface
-from enos.netem.shaping import Shaping
+from enos.netem.shaping import UNIFORM, Shaping
+from enos.units import GilbertElliott
 
 FIRST_QUEUE = 57424
 CHAIN = "ENOS-NETEM"
@@ -64,17 +66,33 @@ def lanes(several: Sequence[Queue]) -> str:
     >>> print(lanes([Queue(number=7, shaping=shaping, sources=())]))
     [{"queue": 7, "delay_us": 2000}]
     """
-    plain = []
-    for queue in several:
-        shaping = queue.shaping
-        figures = {
-            "delay_us": shaping.delay.ms * 1000,
-            "jitter_us": shaping.jitter.ms * 1000,
-            "loss": shaping.loss.value / 100,
-        }
-        asked = {name: value for name, value in figures.items() if value}
-        plain.append({"queue": queue.number, **asked})
-    return json.dumps(plain)
+    return json.dumps([{"queue": q.number, **_figures(q.shaping)} for q in several])
+
+
+def _figures(shaping: Shaping) -> dict[str, Any]:
+    """Return what is asked of a lane, in microseconds and shares of 1."""
+    losses = shaping.losses
+    figures: dict[str, Any] = {
+        "delay_us": shaping.delay.ms * 1000,
+        "jitter_us": shaping.jitter.ms * 1000,
+    }
+    shares = {
+        "delay_correlation": shaping.delay_correlation,
+        "duplicate": shaping.duplicate,
+        "reorder": shaping.reorder,
+        "reorder_correlation": shaping.reorder_correlation,
+        "corrupt": shaping.corrupt,
+    }
+    figures |= {name: share.value / 100 for name, share in shares.items()}
+    if isinstance(losses, GilbertElliott):
+        model = (losses.p, losses.back, losses.bad, losses.good)
+        figures["gemodel"] = [share.value / 100 for share in model]
+    else:
+        figures["loss"] = losses.value / 100
+    if shaping.distribution != UNIFORM:
+        figures["distribution"] = shaping.distribution
+    figures["limit"] = shaping.room
+    return {name: value for name, value in figures.items() if value}
 
 
 def ipset_lines(several: Sequence[Queue]) -> str:
@@ -105,6 +123,8 @@ def iptables_lines(
     if not used:
         return ""
     lines = ["*mangle", f":{CHAIN} - [0:0]"]
+    if any(queue.shaping.duplicate.value for queue in used):
+        lines.append(f"-A {CHAIN} -i lo -j RETURN")  # copies the daemon sends
     for port in spared_ports:
         lines += [f"-A {CHAIN} -p tcp --{end} {port} -j RETURN" for end in _ENDS]
     for queue in used:

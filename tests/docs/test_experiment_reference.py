@@ -13,7 +13,14 @@ from pydantic.fields import FieldInfo
 
 from enos.config.advanced import AdvancedMachine
 from enos.config.schema import ExperimentFile
-from enos.config.sections import Constraint, Constraints, Guest, Images, Registry
+from enos.config.sections import (
+    Constraint,
+    Constraints,
+    Guest,
+    Images,
+    LossModel,
+    Registry,
+)
 from enos.config.wording import spellings
 from enos.units import Duration, Percent, Rate
 
@@ -27,6 +34,7 @@ MODELS: dict[str, type[BaseModel]] = {
         ExperimentFile,
         Guest,
         Images,
+        LossModel,
         Registry,
     )
 }

@@ -1,11 +1,11 @@
 """From a plan to the exact commands, and from a host's answer back to a judgement."""
 
 import json
-import os
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Address
-from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -23,15 +23,14 @@ from enos.netem import (
     commands,
     plan_emulation,
 )
-from enos.netem.backend import choose
+from enos.netem.backend import choose, mixes_copies
 from enos.netem.readback import faults
-from enos.netem.trafficcontrol import batch, classes, spreading_shift
+from enos.netem.trafficcontrol import batch, classes, netem_words, spreading_shift
 from enos.netem.userspace import queues
 from enos.testbed import Host, Network, Nic, Testbed
-from enos.units import Duration, Percent, Rate
+from enos.units import Duration, GilbertElliott, Percent, Rate
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "netem"
-UPDATE = bool(os.environ.get("UPDATE_GOLDEN"))
+Golden = Callable[[str, str], None]
 
 
 def node(number: int, group: str) -> Host:
@@ -57,21 +56,42 @@ ASKED = NetworkConstraints(
             rate=Rate.parse("1gbit"),
             symmetric=True,
         ),
+        ConstraintSpec(
+            src="grp3",
+            dst="grp2",
+            delay=Duration(ms=40),
+            jitter=Duration(ms=4),
+            distribution="pareto",
+            delay_correlation=Percent(25),
+            loss=GilbertElliott(p=Percent(1), r=Percent(10), bad=Percent(70)),
+            duplicate=Percent(1),
+            reorder=Percent(5),
+            reorder_correlation=Percent(50),
+            corrupt=Percent(0.2),
+            limit=5000,
+        ),
+        ConstraintSpec(
+            src="grp2",
+            dst="grp3",
+            loss=Percent(10),
+            loss_correlation=Percent(20),
+            rate=Rate.parse("10mbit"),
+            limit=50,
+        ),
     ),
 )
 
 
 @pytest.mark.parametrize("backend", list(Backend))
-def test_the_commands_of_every_host_are_those_on_record(backend: Backend) -> None:
+def test_the_commands_of_every_host_are_those_on_record(
+    backend: Backend, golden: Golden
+) -> None:
     plan = plan_emulation(ASKED, BED, controller=("10.0.0.1",))
 
     texts = {host: told.text for host, told in commands(plan, backend).items()}
     shown = "".join(f"=== {host}\n{text}" for host, text in texts.items())
 
-    golden = GOLDEN / f"commands-{backend}.txt"
-    if UPDATE:
-        golden.write_text(shown, encoding="utf-8")
-    assert shown == golden.read_text(encoding="utf-8")
+    golden(f"netem/commands-{backend}.txt", shown)
 
 
 def one_interface(number: int, shaping: Shaping) -> Interface:
@@ -178,22 +198,42 @@ def test_rates_alone_need_no_queue_and_alike_delays_share_one() -> None:
     assert queue.shaping == Shaping(delay=Duration(ms=1))
 
 
+def options(shaping: Shaping) -> dict[str, Any]:
+    """Return what ``tc -j qdisc show`` (iproute2 6.1) says of a shaping."""
+    found: dict[str, Any] = {
+        "limit": shaping.limit,
+        "delay": {
+            "delay": shaping.delay.ms / 1000,
+            "jitter": shaping.jitter.ms / 1000,
+            "correlation": shaping.delay_correlation.value / 100,
+        },
+        "ecn": False,
+        "gap": 1 if shaping.reorder.value else 0,
+    }
+    losses = shaping.losses
+    if isinstance(losses, GilbertElliott):
+        shares = {"p": losses.p, "r": losses.back, "1-h": losses.bad}
+        found["loss-gemodel"] = {name: one.value / 100 for name, one in shares.items()}
+        found["loss-gemodel"]["1-k"] = losses.good.value / 100
+    elif losses.value:
+        found["loss-random"] = {"loss": losses.value / 100, "correlation": 0}
+    for name in ("duplicate", "corrupt"):
+        share = getattr(shaping, name).value / 100
+        found |= {name: {name: share, "correlation": 0}} if share else {}
+    if shaping.reorder.value:
+        found["reorder"] = {
+            "reorder": shaping.reorder.value / 100,
+            "correlation": shaping.reorder_correlation.value / 100,
+        }
+    return found
+
+
 def report_of(told: HostCommands) -> str:
     """Return what a host that does as it was told reports."""
     lines = []
     for device, several in told.trees:
         leaves = [
-            {
-                "kind": "netem",
-                "parent": one.id,
-                "options": {
-                    "delay": {
-                        "delay": one.shaping.delay.ms / 1000,
-                        "jitter": one.shaping.jitter.ms / 1000,
-                    },
-                    "loss-random": {"loss": one.shaping.loss.value / 100},
-                },
-            }
+            {"kind": "netem", "parent": one.id, "options": options(one.shaping)}
             for one in several
         ]
         lines += [f"[tree {device}]"]
@@ -250,6 +290,47 @@ def test_each_difference_between_host_and_plan_is_named(
     assert any(fault in one for one in found)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"jitter": 0.004', '"jitter": 0.005'),
+        ('"correlation": 0.25', '"correlation": 0.0'),
+        ('"p": 0.01', '"p": 0.02'),
+        ('"1-h": 0.7', '"1-h": 1.0'),
+        ('"duplicate": 0.01', '"duplicate": 0.02'),
+        ('"reorder": 0.05', '"reorder": 0.06'),
+        ('"correlation": 0.5', '"correlation": 0.1'),
+        ('"corrupt": 0.002', '"corrupt": 0.0'),
+        ('"limit": 5000', '"limit": 1000'),
+        ('"loss-gemodel"', '"loss-state"'),
+    ],
+)
+def test_every_quantity_is_read_back_and_compared(old: str, new: str) -> None:
+    told = commands(plan_emulation(ASKED, BED), Backend.NETEM)["node-4"]
+    report = report_of(told)
+    assert old in report
+
+    found = faults(told, report.replace(old, new))
+
+    assert any("is not 40ms ±4ms pareto correlated 25%" in one for one in found)
+
+
+def test_a_correlated_loss_is_the_model_that_loses_as_many() -> None:
+    shaping = Shaping(loss=Percent(10), loss_correlation=Percent(20))
+
+    assert netem_words(shaping) == "netem limit 1000 loss gemodel 8% 72% 100% 0%"
+    assert shaping.losses.value == pytest.approx(10)
+
+
+def test_a_uniform_distribution_is_netems_own_and_others_need_longer_queues() -> None:
+    plain = Shaping(delay=Duration(ms=100), jitter=Duration(ms=50))
+    normal = replace(plain, distribution="normal")
+
+    assert netem_words(plain).endswith(" delay 100ms 50ms")
+    assert netem_words(normal).endswith(" delay 100ms 50ms distribution normal")
+    assert normal.limit - 1000 == pytest.approx(2 * (plain.limit - 1000), abs=1)
+
+
 FULL = ("tc", "htb", "netem", "ipset", "nfqueue", "queues", "python3")
 NO_NETEM = tuple(one for one in FULL if one != "netem")
 
@@ -261,6 +342,22 @@ def test_netem_is_chosen_where_every_host_has_it_else_user_space_for_all() -> No
     assert mixed.why == "no sch_netem on b"
     forced = choose({"a": FULL}, wanted=Backend.USER_SPACE)
     assert forced.backend is Backend.USER_SPACE
+
+
+def test_kernels_that_refuse_copies_beside_other_links_are_told_from_the_rest() -> None:
+    both = {"a": (*FULL, "copies"), "b": FULL}
+
+    assert choose(both).backend is Backend.NETEM
+    assert choose({"a": both["a"]}, copies=True).backend is Backend.NETEM
+    other = choose(both, copies=True)
+    assert other.backend is Backend.USER_SPACE
+    assert other.why == "sch_netem on b does not duplicate on one link beside others"
+    with pytest.raises(CapabilityError, match="by netem is not possible on b"):
+        choose(both, copies=True, wanted=Backend.NETEM)
+    assert mixes_copies(plan_emulation(ASKED, BED))
+    alone = ConstraintSpec(src="grp2", dst="grp3", duplicate=Percent(1))
+    alone_plan = plan_emulation(NetworkConstraints(constraints=(alone,)), BED)
+    assert not mixes_copies(alone_plan)
 
 
 def test_a_host_that_can_do_neither_is_named_with_what_it_lacks() -> None:

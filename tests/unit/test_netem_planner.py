@@ -2,11 +2,13 @@
 
 import time
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from enos import units
 from enos.config.constraints import ConstraintSpec, NetworkConstraints
 from enos.errors import EmulationError
 from enos.netem import EmulationPlan, Rule, Shaping, Vip, plan_emulation
@@ -144,6 +146,89 @@ def test_the_later_constraint_wins_unless_the_earlier_names_the_network() -> Non
 
     assert delays(plan, "eth0") == {("h0", "h1"): 2}
     assert delays(plan, "eth1") == {("h0", "h1"): 3}
+
+
+def test_an_override_is_laid_over_what_holds_and_leaves_the_rest_as_it_was() -> None:
+    asked = replace(TUTORIAL, overrides=(spec("grp1", "grp2", delay=ms(7)),))
+
+    found = {
+        (r.host, r.target): (r.shaping, r.priority)
+        for r in plan_emulation(asked, THREE).rules()
+    }
+
+    kept = Shaping(delay=ms(50), rate=Rate.parse("1gbit"), loss=Percent(value=0.1))
+    assert found["h0", "h2"] == (replace(kept, delay=ms(7)), 0)
+    assert found["h2", "h0"] == (kept, 1)
+
+
+def test_the_last_override_wins_over_a_constraint_that_names_the_network() -> None:
+    bed = bed_of(host(0, "a"), host(1, "b"))
+    asked = NetworkConstraints(
+        constraints=(spec("a", "b", delay=ms(3), network="tun"),),
+        overrides=(spec("a", "b", delay=ms(5)), spec("a", "b", delay=ms(6))),
+        network="api",
+    )
+    plan = plan_emulation(asked, bed)
+
+    assert delays(plan, "eth0") == delays(plan, "eth1") == {("h0", "h1"): 6}
+
+
+def test_overrides_hold_where_nothing_was_asked_and_where_the_file_is_disabled() -> (
+    None
+):
+    bed = bed_of(host(0, "a"), host(1, "b"))
+    cut = (spec("a", "b", loss=Percent(100), symmetric=True),)
+    asked = NetworkConstraints(enable=False, default_delay=ms(9), overrides=cut)
+
+    rules = list(plan_emulation(asked, bed).rules())
+
+    assert {rule.shaping for rule in rules} == {Shaping(loss=Percent(100))}
+    assert len(rules) == 4
+
+
+def test_a_quantity_set_anew_takes_what_was_said_more_about_it_with_it() -> None:
+    bed = bed_of(host(0, "a"), host(1, "b"))
+    asked = NetworkConstraints(
+        constraints=(
+            spec(
+                "a",
+                "b",
+                delay=ms(20),
+                jitter=ms(2),
+                distribution="normal",
+                loss=Percent(1),
+                loss_correlation=Percent(30),
+            ),
+        ),
+        overrides=(
+            spec("a", "b", jitter=ms(1), loss=units.GilbertElliott(p=Percent(1))),
+        ),
+    )
+
+    (rule, _) = plan_emulation(asked, bed).rules()
+
+    assert rule.shaping == Shaping(
+        delay=ms(20), jitter=ms(1), loss=units.GilbertElliott(p=Percent(1))
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"delay": ms(1)}, "`jitter` asked from a > b does not fit: 2ms is more than"),
+        ({"jitter": ms(0), "distribution": "normal"}, "`distribution` .* needs"),
+        ({"loss": Percent(0), "loss_correlation": Percent(9)}, "`loss_correlation`"),
+    ],
+)
+def test_quantities_that_do_not_fit_once_laid_over_one_another_are_named(
+    asked: dict[str, object], message: str
+) -> None:
+    bed = bed_of(host(0, "a"), host(1, "b"))
+    under = spec("a", "b", delay=ms(20), jitter=ms(2))
+    over = (spec("a", "b", **asked),)
+
+    with pytest.raises(EmulationError, match=message):
+        plan_emulation(NetworkConstraints(constraints=(under,), overrides=over), bed)
 
 
 def test_a_role_may_stand_for_a_group_where_no_group_is_called_so() -> None:
