@@ -28,6 +28,8 @@ _INSIDE = "mount -t tmpfs tmpfs /run && echo ready && exec sleep infinity"
 class NamespaceShell:
     """A `Shell` for which ``ssh … user@host command`` enters the host's namespaces.
 
+    ``scp … file user@host:path`` copies: all but `/run` is shared.
+
     Attributes:
         entries: host name -> id of the process that holds its namespaces.
         here: runs everything.
@@ -86,6 +88,8 @@ class NamespaceShell:
 
     def _inside(self, argv: Sequence[str | os.PathLike[str]]) -> tuple[str, ...]:
         words = tuple(os.fspath(word) for word in argv)
+        if words[0] == "scp":  # files are shared
+            return ("cp", words[-2], words[-1].partition(":")[2])
         if words[0] != "ssh":
             return words
         pid = self.entries[words[-2].partition("@")[2]]

@@ -14,16 +14,17 @@ import json
 import re
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass
+from http.server import ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
+from enos.testing.web import Reply, handler
+
 PROJECT = "6f70656e737461636b"
-_JSON = "application/json"
 _ROOTS = {
     "identity": ("/identity/v3", "v3.14"),
     "compute": ("/compute/v2.1", "v2.1"),
@@ -38,13 +39,6 @@ class _Failure:
     pattern: str
     status: int
     times: int
-
-
-@dataclass(slots=True)
-class _Answer:
-    body: Any = None
-    status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class FakeOpenStack:
@@ -69,7 +63,7 @@ class FakeOpenStack:
         self._failures: list[_Failure] = []
         self._numbers = count(1)
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler(self.answer))
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.02}
         )
@@ -128,14 +122,14 @@ class FakeOpenStack:
         records = self.records.get(collection, {}).values()
         return {record["name"]: record for record in records}
 
-    def answer(self, method: str, target: str, body: bytes) -> "_Answer":
+    def answer(self, method: str, target: str, body: bytes) -> Reply:
         """Return the answer to a request."""
         url = urlsplit(target)
         path, query = url.path.rstrip("/"), parse_qs(url.query)
         with self._lock:
             self.requests.append(f"{method} {path}")
             if (status := self._failing(method, path)) is not None:
-                return _Answer({"error": {"message": "as asked"}}, status)
+                return Reply({"error": {"message": "as asked"}}, status)
             service = path.split("/")[1] if path.count("/") else ""
             if service not in _ROOTS:
                 return _error(404, "no such service")
@@ -144,7 +138,7 @@ class FakeOpenStack:
                 return self._versions(service)
             rest = path.removeprefix(root)
             data = dict(json.loads(body)) if body[:1] == b"{" else {}
-            special: _Answer | None = getattr(self, f"_{service}")(
+            special: Reply | None = getattr(self, f"_{service}")(
                 method, rest, data, body
             )
             return special or self._generic(method, rest, query, data)
@@ -157,7 +151,7 @@ class FakeOpenStack:
                 return failure.status
         return None
 
-    def _versions(self, service: str) -> _Answer:
+    def _versions(self, service: str) -> Reply:
         root, name = _ROOTS[service]
         version = {
             "id": name,
@@ -166,9 +160,9 @@ class FakeOpenStack:
             "min_version": "2.1" if service == "compute" else "",
             "links": [{"rel": "self", "href": f"{self.url}{root}/"}],
         }
-        return _Answer({"version": version, "versions": [version]})
+        return Reply({"version": version, "versions": [version]})
 
-    def _identity(self, *_: object) -> _Answer:
+    def _identity(self, *_: object) -> Reply:
         catalog = [
             {
                 "type": service,
@@ -195,32 +189,32 @@ class FakeOpenStack:
             "roles": [{"id": "r", "name": "admin"}],
             "catalog": catalog,
         }
-        return _Answer({"token": token}, 201, {"X-Subject-Token": "t"})
+        return Reply({"token": token}, 201, {"X-Subject-Token": "t"})
 
     def _compute(
         self, method: str, path: str, data: dict[str, Any], body: bytes
-    ) -> _Answer | None:
+    ) -> Reply | None:
         del body
         if path == "/flavors/detail":
-            return _Answer({"flavors": list(self.records.get("flavors", {}).values())})
+            return Reply({"flavors": list(self.records.get("flavors", {}).values())})
         if path == "/os-keypairs":
             return self._keypairs(method, data)
         if path.startswith("/os-quota-sets/"):
             return self._quota("compute", "quota_set", method, data)
         return self._servers(method, path, data)
 
-    def _servers(self, method: str, path: str, data: dict[str, Any]) -> _Answer | None:
+    def _servers(self, method: str, path: str, data: dict[str, Any]) -> Reply | None:
         if path == "/servers" and method == "POST":
             return self._boot(data["server"])
         if path.endswith("/action"):
-            return _Answer({"output": self.console})
+            return Reply({"output": self.console})
         if path.startswith("/servers/") and method == "GET":
             return self._show_server(path.rpartition("/")[2])
         return None
 
     def _network(
         self, method: str, path: str, data: dict[str, Any], body: bytes
-    ) -> _Answer | None:
+    ) -> Reply | None:
         del body
         if path.startswith("/quotas/"):
             return self._quota("network", "quota", method, data)
@@ -228,42 +222,42 @@ class FakeOpenStack:
             router = path.split("/")[2]
             ip = {"subnet_id": data["subnet_id"], "ip_address": "10.0.0.1"}
             self.add("ports", {"name": "", "device_id": router, "fixed_ips": [ip]})
-            return _Answer({"id": router})
+            return Reply({"id": router})
         if path == "/floatingips" and method == "POST":
             fields = {**data["floatingip"], "floating_ip_address": "172.31.0.101"}
-            return _Answer({"floatingip": self.add("floatingips", fields)}, 201)
+            return Reply({"floatingip": self.add("floatingips", fields)}, 201)
         return None
 
     def _image(
         self, method: str, path: str, data: dict[str, Any], body: bytes
-    ) -> _Answer | None:
+    ) -> Reply | None:
         images = self.records.setdefault("images", {})
         if path == "/images" and method == "POST":
-            return _Answer(self.add("images", {"status": "queued", **data}), 201)
+            return Reply(self.add("images", {"status": "queued", **data}), 201)
         if path.endswith("/file"):
             identity = path.split("/")[2]
             self.uploads[identity] = body
             images[identity]["status"] = "active"
-            return _Answer(status=204)
+            return Reply(status=204)
         return None
 
-    def _keypairs(self, method: str, data: dict[str, Any]) -> _Answer:
+    def _keypairs(self, method: str, data: dict[str, Any]) -> Reply:
         pairs = self.records.setdefault("keypairs", {})
         if method == "POST":
             pair = data["keypair"]
             pairs[pair["name"]] = pair
-            return _Answer({"keypair": pair})
-        return _Answer({"keypairs": [{"keypair": pair} for pair in pairs.values()]})
+            return Reply({"keypair": pair})
+        return Reply({"keypairs": [{"keypair": pair} for pair in pairs.values()]})
 
     def _quota(
         self, service: str, key: str, method: str, data: dict[str, Any]
-    ) -> _Answer:
+    ) -> Reply:
         quotas = self.quotas.setdefault(service, {})
         if method == "PUT":
             quotas.update(data[key])
-        return _Answer({key: quotas})
+        return Reply({key: quotas})
 
-    def _boot(self, wanted: dict[str, Any]) -> _Answer:
+    def _boot(self, wanted: dict[str, Any]) -> Reply:
         server = self.add("servers", {**wanted, "status": "BUILD", "gets": 0})
         port = {
             "name": "",
@@ -271,9 +265,9 @@ class FakeOpenStack:
             "fixed_ips": [{"subnet_id": "s", "ip_address": "10.0.0.7"}],
         }
         self.add("ports", port)
-        return _Answer({"server": {"id": server["id"]}}, 202)
+        return Reply({"server": {"id": server["id"]}}, 202)
 
-    def _show_server(self, identity: str) -> _Answer:
+    def _show_server(self, identity: str) -> Reply:
         server = self.records.get("servers", {}).get(identity)
         if server is None:
             return _error(404, "no such server")
@@ -282,11 +276,11 @@ class FakeOpenStack:
             server["status"] = "ERROR" if self.broken_servers else "ACTIVE"
             server["fault"] = {"message": "No valid host was found"}
             server["OS-EXT-SRV-ATTR:host"] = "compute-1"
-        return _Answer({"server": server})
+        return Reply({"server": server})
 
     def _generic(
         self, method: str, path: str, query: Mapping[str, Any], data: dict[str, Any]
-    ) -> _Answer:
+    ) -> Reply:
         _, name, *identity = path.split("/")
         collection = name.removeprefix("os-").replace("-", "_")
         records = self.records.setdefault(collection, {})
@@ -298,9 +292,9 @@ class FakeOpenStack:
                 for record in records.values()
                 if all(str(record.get(key)) in wanted for key, wanted in query.items())
             ]
-            return _Answer({collection: found})
+            return Reply({collection: found})
         (key, fields), *_ = data.items()
-        return _Answer({key: self.add(collection, fields)}, 201)
+        return Reply({key: self.add(collection, fields)}, 201)
 
     def _one(
         self,
@@ -308,16 +302,16 @@ class FakeOpenStack:
         records: dict[str, dict[str, Any]],
         identity: str,
         data: dict[str, Any],
-    ) -> _Answer:
+    ) -> Reply:
         if identity not in records:
             return _error(404, f"no {identity}")
         if method == "DELETE":
             del records[identity]
-            return _Answer(status=204)
+            return Reply(status=204)
         for key, fields in data.items():
             records[identity].update(fields)
-            return _Answer({key: records[identity]})
-        return _Answer(records[identity])
+            return Reply({key: records[identity]})
+        return Reply(records[identity])
 
 
 def _catalogued(service: str) -> str:
@@ -326,40 +320,5 @@ def _catalogued(service: str) -> str:
     return root.rpartition("/")[0] if service in {"network", "image"} else root
 
 
-def _error(status: int, message: str) -> _Answer:
-    return _Answer({"error": {"message": message}}, status)
-
-
-def _handler(cloud: FakeOpenStack) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def _serve(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            if self.headers.get("Transfer-Encoding") == "chunked":
-                body = _chunks(self.rfile)
-            answer = cloud.answer(self.command, self.path, body)
-            data = b"" if answer.body is None else json.dumps(answer.body).encode()
-            self.send_response(answer.status)
-            for key, value in answer.headers.items():
-                self.send_header(key, value)
-            self.send_header("Content-Type", _JSON)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815 - names of http.server
-
-        def log_message(self, *_: object) -> None:
-            """Keep quiet: tests read `requests`."""
-
-    return Handler
-
-
-def _chunks(stream: Any) -> bytes:  # noqa: ANN401 - a BufferedIOBase
-    parts = []
-    while size := int(stream.readline(), 16):
-        parts.append(stream.read(size))
-        stream.readline()
-    stream.readline()
-    return b"".join(parts)
+def _error(status: int, message: str) -> Reply:
+    return Reply({"error": {"message": message}}, status)
