@@ -1,0 +1,301 @@
+"""Reading the section `events` of an experiment file, or a file of nothing else."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
+
+from enos.config.constraints import QUANTITIES, ConstraintSpec, expand, pairs
+from enos.config.eventlines import Unclear, written
+from enos.config.events import (
+    VERBS,
+    Event,
+    Heal,
+    LinkChange,
+    Pairs,
+    Partition,
+    Switch,
+    Timeline,
+)
+from enos.config.links import spec_of
+from enos.config.sections import Constraint, Strict
+from enos.config.source import Document, attempt
+from enos.config.wording import kind_of, spellings
+from enos.config.yamltree import Loc, Problem
+from enos.errors import listed, one_of
+
+KEY, ALL = "events", "all"
+UNITS = {"ms": 0.001, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0}
+ENDS = ("src", "dst", "dest")
+_MOMENT = re.compile(r"\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[a-z]+)\s*")
+
+
+def moment(value: object) -> float:
+    """Return the seconds a text like ``90s`` or ``1.5min`` stands for.
+
+    Raises ValueError with a sentence that names the units.
+
+    >>> moment("90s"), moment("1.5min"), moment("250ms")
+    (90.0, 90.0, 0.25)
+    """
+    match = _MOMENT.fullmatch(str(value))
+    if match is None or match["unit"] not in UNITS:
+        known = listed(UNITS)
+        raise ValueError(
+            f"`{value}` is not a moment: write a number and one of {known}"
+        )
+    return float(match["number"]) * UNITS[match["unit"]]
+
+
+def _groups(value: object) -> object:
+    """Split ``grp1|grp2``, the short form of a list."""
+    if isinstance(value, str):
+        return [one for one in re.split(r"[|,\s]+", value) if one]
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return value
+    raise ValueError(f"{kind_of(value)} is not a list of groups: write `grp1|grp2`")
+
+
+Groups = Annotated[
+    list[str],
+    BeforeValidator(_groups),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "items": {"type": "string"}},
+            ]
+        }
+    ),
+]
+
+
+class EventEntry(Strict):
+    """One event: `at`, and one of the other keys.
+
+    A change of links takes the quantities of a constraint beside `between`.
+    """
+
+    at: Annotated[
+        float,
+        PlainValidator(moment),
+        WithJsonSchema({"type": "string", "examples": ["60s"]}),
+    ] = Field(
+        description="When: `ms`, `s`, `min` or `h` after the clock of the run starts.",
+        examples=["60s"],
+    )
+    between: Groups | None = Field(
+        default=None,
+        description="Groups or roles whose links change, both ways; left out, all."
+        " `src` and `dst` instead mean one way.",
+        examples=["grp1|grp3"],
+    )
+    partition: Groups | None = Field(
+        default=None,
+        description="Groups or roles cut off from one another; one alone, from all.",
+        examples=["grp1|grp3"],
+    )
+    heal: Groups | None = Field(
+        default=None,
+        description="Groups or roles whose links become what they were; `all`.",
+        examples=["all"],
+    )
+    stop: str | None = Field(
+        default=None,
+        description="A machine, a group of them, or a service.",
+        examples=["compute-1"],
+    )
+    start: str | None = Field(
+        default=None, description="What was stopped.", examples=["compute-1"]
+    )
+    pause: str | None = Field(
+        default=None, description="The same, frozen in place.", examples=["rabbitmq"]
+    )
+    unpause: str | None = Field(
+        default=None, description="What was paused.", examples=["rabbitmq"]
+    )
+    on: Groups | None = Field(
+        default=None,
+        description="Machines, groups or roles; left out, all that have the service.",
+        examples=["grp2"],
+    )
+
+
+class TimelineEntry(Strict):
+    """The long form of the section: events, and the scenario they are counted from."""
+
+    origin: str = Field(
+        default="",
+        alias="from",
+        description="Name of the scenario that starts the clock; left out, the first.",
+        examples=["boot and delete"],
+    )
+    timeline: Any = Field(description="The events.", examples=[["at 60s: heal"]])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where an event stands, and the names it may use."""
+
+    document: Document
+    loc: Loc
+    groups: tuple[str, ...]
+    known: tuple[str, ...]
+
+    def problem(self, message: str, hint: str = "", *, key: str = "") -> Problem:
+        """Return a problem with the event, or with one of its keys."""
+        loc = (*self.loc, key) if key else self.loc
+        return self.document.problem(loc, message, hint)
+
+
+def timeline(
+    document: Document,
+    groups: Iterable[str],
+    known: Iterable[str],
+    loc: Loc = (KEY,),
+) -> tuple[Timeline, tuple[Problem, ...]]:
+    """Return the events of a file and what is wrong with them.
+
+    Args:
+        document: the file.
+        groups: groups of machines, for events that name none.
+        known: what names may stand for: groups, roles and machines; empty for any.
+        loc: where the events stand in the file.
+
+    """
+    value: Any = document.value
+    for part in loc:
+        value = value.get(part)
+    origin, wrong = "", []
+    if isinstance(value, dict) and "timeline" in value:
+        entry, problems = attempt(document, TimelineEntry, value, loc)
+        origin, wrong = entry.origin if entry else "", list(problems)
+        value, loc = value["timeline"], (*loc, "timeline")
+    found: list[Event] = []
+    names = tuple(groups), tuple(known)
+    for one in written(value, loc):
+        if isinstance(one, Unclear):
+            wrong.append(document.problem(one.loc, one.message, one.hint))
+            continue
+        where, mapping = one
+        place = _Place(document=document, loc=where, groups=names[0], known=names[1])
+        event, problems = _event(place, mapping)
+        wrong += problems
+        found += [event] if event else []
+    found.sort(key=lambda event: event.at)
+    return Timeline(events=tuple(found), origin=origin), tuple(wrong)
+
+
+def _event(
+    place: _Place, given: Mapping[str, Any]
+) -> tuple[Event | None, tuple[Problem, ...]]:
+    links = {one for several in spellings(Constraint) for one in several}
+    own = {key: one for key, one in given.items() if key not in links}
+    asked = {key: one for key, one in given.items() if key in links}
+    entry, problems = attempt(place.document, EventEntry, own, place.loc)
+    if entry is None:
+        return None, problems
+    wrong = (*_misnamed(place, entry, asked), *_muddled(place, entry, asked))
+    if wrong:
+        return None, wrong
+    if asked:
+        return _change(place, entry, asked)
+    return _action(entry, place.groups), ()
+
+
+def _misnamed(
+    place: _Place, entry: EventEntry, asked: Mapping[str, Any]
+) -> Iterator[Problem]:
+    """Yield each name that stands for nothing."""
+    keys = ("between", "partition", "heal", "on")
+    lists = {key: getattr(entry, key) or () for key in keys}
+    ends = {key: (asked[key],) for key in ENDS if isinstance(asked.get(key), str)}
+    for key, names in {**lists, **ends}.items():
+        for name in names if list(names) != [ALL] else ():
+            try:
+                several = expand(name)
+            except ValueError as bad:
+                yield place.problem(str(bad), key=key)
+                continue
+            for one in several if place.known else ():
+                if one not in place.known:
+                    said = f"no group or role is called `{one}`"
+                    yield place.problem(said, one_of(one, place.known), key=key)
+        if key in keys[:2] and names and not _couples(names, place.groups):
+            yield place.problem("there is no other group", key=key)
+
+
+def _muddled(
+    place: _Place, entry: EventEntry, asked: Mapping[str, Any]
+) -> Iterator[Problem]:
+    """Yield what is wrong with the keys of an event taken together."""
+    verbs = ("partition", "heal", *VERBS)
+    deeds = [key for key in verbs if getattr(entry, key) is not None]
+    deeds += [key for key in asked if key in QUANTITIES][:1]
+    if len(deeds) != 1:
+        said = f"at once {listed(deeds)}: make them two" if deeds else "nothing"
+        hint = f"known: {listed((*verbs, *QUANTITIES))}"
+        yield place.problem(f"an event that does {said}", "" if deeds else hint)
+        return
+    (deed,) = deeds
+    for key in asked if deed in verbs else ():
+        yield place.problem(f"`{key}` is not for `{deed}`", key=key)
+    if entry.between is not None and deed in verbs:
+        yield place.problem(f"`between` is not for `{deed}`", key="between")
+    elif entry.between is not None and any(key in asked for key in ENDS):
+        yield place.problem("write either `between` or `src` and `dst`", key="between")
+    if entry.on is not None and deed not in VERBS:
+        yield place.problem(f"`on` is not for `{deed}`", key="on")
+
+
+def _change(
+    place: _Place, entry: EventEntry, asked: Mapping[str, Any]
+) -> tuple[LinkChange | None, tuple[Problem, ...]]:
+    ends: list[dict[str, Any]] = [{}]
+    if not any(key in asked for key in ENDS):
+        couples = _couples(entry.between or place.groups, place.groups)
+        ends = [{"src": one, "dst": other, "symmetric": True} for one, other in couples]
+    found: list[ConstraintSpec] = []
+    for end in ends:
+        section, problems = attempt(
+            place.document, Constraint, {**asked, **end}, place.loc
+        )
+        if section is None:
+            return None, problems
+        found += [spec_of(section, *pair) for pair in pairs(section.src, section.dst)]
+    if not found:
+        return None, (place.problem("there is one group only, hence no link"),)
+    said = [f"{key} {one}" for key, one in asked.items() if key not in ENDS]
+    where = " > ".join(str(asked[key]) for key in ENDS if key in asked)
+    text = " ".join([*said, where or "|".join(entry.between or ())]).strip()
+    return LinkChange(at=entry.at, text=text, specs=tuple(found)), ()
+
+
+def _action(entry: EventEntry, groups: tuple[str, ...]) -> Event:
+    if entry.partition is not None:
+        text = f"partition {'|'.join(entry.partition)}"
+        couples = _couples(entry.partition, groups)
+        return Partition(at=entry.at, text=text, pairs=couples)
+    if entry.heal is not None:
+        if entry.heal == [ALL]:
+            return Heal(at=entry.at, text="heal")
+        couples = _couples(entry.heal, groups)
+        return Heal(at=entry.at, text=f"heal {'|'.join(entry.heal)}", pairs=couples)
+    verb, name = next(
+        (verb, name) for verb in VERBS if (name := getattr(entry, verb)) is not None
+    )
+    on = tuple(entry.on or ())
+    text = f"{verb} {name}" + (f" on {'|'.join(on)}" if on else "")
+    several = tuple(one for word in on for one in expand(word))
+    return Switch(at=entry.at, text=text, verb=verb, name=name, on=several)
+
+
+def _couples(names: Iterable[str], groups: tuple[str, ...]) -> Pairs:
+    """Return the pairs of names; one that is alone is paired with all groups."""
+    several = tuple(dict.fromkeys(one for name in names for one in expand(name)))
+    if len(several) == 1:
+        return tuple((several[0], one) for one in groups if one != several[0])
+    return tuple(combinations(several, 2))

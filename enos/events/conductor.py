@@ -1,0 +1,163 @@
+"""Beside a benchmark: events at their time, leases renewed, everything healed after."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+from enos.errors import EnosError
+from enos.events import field
+from enos.events.field import Field
+from enos.events.plan import EventsPlan, Step
+from enos.events.record import Happened, Outcome
+
+PULSE = 5.0
+"""Seconds between two renewals of the leases."""
+
+
+class Conductor:
+    """Runs a plan of events in threads of its own, for as long as a `with` block.
+
+    `began` starts the clock. What fails is recorded and the rest goes on. When the
+    block ends, however it does, all that events left is undone.
+
+    Args:
+        plan: of `plan_events`.
+        where: the machines.
+        tell: called with each event as it begins and ends, from a thread.
+        pulse: seconds between two renewals.
+
+    """
+
+    def __init__(
+        self,
+        plan: EventsPlan,
+        where: Field,
+        tell: Callable[[Happened], None],
+        *,
+        pulse: float = PULSE,
+    ) -> None:
+        self._plan = plan
+        self._where = where
+        self._tell = tell
+        self._pulse = pulse
+        self._start = threading.Event()
+        self._over = threading.Event()
+        self._clock = self._epoch = 0.0
+        self._scenario = ""
+        self._away: frozenset[str] = frozenset()
+        self._warned: set[str] = set()
+        self._threads = (
+            threading.Thread(target=self._play, name="events", daemon=True),
+            threading.Thread(target=self._keep, name="leases", daemon=True),
+        )
+
+    def __enter__(self) -> Self:
+        field.arm(self._plan, self._where)
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+        self._finish()
+
+    def began(self, scenario: str) -> None:
+        """Take note that the load of a scenario has begun; the first starts the clock.
+
+        With an `origin`, the first scenario of that name does.
+        """
+        self._scenario = scenario
+        if not self._start.is_set() and scenario.startswith(self._plan.origin):
+            self._clock, self._epoch = time.monotonic(), time.time()
+            self._start.set()
+
+    def _play(self) -> None:
+        """Do each step when it is due, until the block ends."""
+        while not self._start.wait(0.1):
+            if self._over.is_set():
+                return
+        for step in self._plan.steps:
+            due = self._clock + step.event.at
+            if self._over.wait(max(0.0, due - time.monotonic())):
+                self._tell(replace(self._record(step), outcome=_missed(step)))
+            else:
+                self._do(step)
+
+    def _do(self, step: Step) -> None:
+        begun = replace(self._record(step), at=time.time(), outcome="running")
+        self._tell(begun)
+        self._away |= step.away
+        try:
+            errors = field.do(step, self._where, self._plan)
+        except (EnosError, OSError) as failed:  # the run goes on, and says so
+            errors = dict.fromkeys(step.hosts or ("this machine",), str(failed))
+        self._away = step.away
+        outcome: Outcome = "failed" if errors else "done"
+        self._tell(replace(begun, ended=time.time(), outcome=outcome, errors=errors))
+
+    def _record(self, step: Step) -> Happened:
+        return Happened(
+            number=step.number,
+            what=step.event.text,
+            kind=step.event.kind,
+            asked=step.event.at,
+            outcome="not reached",
+            began=self._epoch,
+            hosts=step.hosts,
+            scenario=self._scenario,
+        )
+
+    def _keep(self) -> None:
+        """Renew the leases until the block ends."""
+        beat = 0
+        while not self._over.wait(self._pulse):
+            beat += 1
+            names = set(self._plan.hosts) - self._away
+            here = bool(self._plan.switched)
+            failed = field.renew(names, self._where, str(beat), here=here)
+            for host in failed.keys() - self._warned:
+                self._warned.add(host)
+                said = f"{host}: its lease could not be renewed: {failed[host]}"
+                self._where.progress.warn(said)
+
+    def _finish(self) -> None:
+        """Undo what is left; tell of it, and of machines that did so themselves."""
+        began = time.time()
+        with self._where.progress.step("Heal what events left"):
+            healed, errors = field.finish(
+                self._plan.hosts, self._where, here=bool(self._plan.switched)
+            )
+        for host, moment in healed.items():
+            after = moment - (self._epoch or began)
+            errors[host] = f"it healed itself {after:.0f} s after the clock was started"
+        if errors or self._start.is_set():
+            self._tell(
+                Happened(
+                    number=0,
+                    what="heal what is left",
+                    kind="end",
+                    asked=0.0,
+                    outcome="failed" if errors else "done",
+                    began=self._epoch or began,
+                    at=began,
+                    ended=time.time(),
+                    hosts=self._plan.hosts,
+                    scenario=self._scenario,
+                    errors=errors,
+                )
+            )
+
+
+def _missed(step: Step) -> Outcome:
+    """Return what an event is that the end of the benchmark came before."""
+    return "at the end" if step.mends else "not reached"

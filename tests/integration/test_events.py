@@ -1,0 +1,286 @@
+"""Events on namespaces of this machine: seen by traffic, healed by themselves."""
+
+import os
+import pickle
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from enos.config.constraints import ConstraintSpec, NetworkConstraints
+from enos.config.events import Event, Heal, LinkChange, Partition, Timeline
+from enos.events import (
+    Conductor,
+    EventsPlan,
+    Field,
+    Ground,
+    Happened,
+    Place,
+    finish,
+    judge,
+    look,
+    plan_events,
+)
+from enos.netem import apply, check, plan_emulation, probe_backend
+from enos.remote import run_on
+from enos.testing.namespaces import NamespaceTestbed
+from enos.testing.recording import RecordingProgress
+from enos.units import Duration
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(90)]
+
+BASE = NetworkConstraints(default_delay=Duration(ms=5))
+APART = (("grp1", "grp3"),)
+SLOWER = tuple(
+    ConstraintSpec(src=one, dst=other, delay=Duration(ms=30))
+    for one, other in (("grp1", "grp3"), ("grp3", "grp1"))
+)
+STATE = """tc qdisc show; iptables -t mangle -S; ipset list -n; nft list tables
+awk '{ print $1 }' /proc/net/netfilter/nfnetlink_queue; ls -A /run"""
+
+
+@pytest.fixture(scope="module")
+def net() -> Iterator[NamespaceTestbed]:
+    with NamespaceTestbed(groups=("grp1", "grp2", "grp3"), prefix="enos-ev") as net:
+        yield net
+
+
+@pytest.fixture(scope="module")
+def ground(net: NamespaceTestbed) -> Ground:
+    progress = RecordingProgress()
+    backend = probe_backend(net.testbed, net.shell, progress).backend
+    plan = plan_emulation(BASE, net.testbed)
+    apply(plan, net.testbed, net.shell, progress, backend=backend)
+    found = look(field(net, Path("/nowhere")))
+    return Ground(
+        testbed=net.testbed, constraints=BASE, backend=backend, egress=found.egress
+    )
+
+
+def field(net: NamespaceTestbed, folder: Path, *, lease: int = 30) -> Field:
+    return Field(
+        testbed=net.testbed,
+        shell=net.shell,
+        progress=RecordingProgress(),
+        here=Place(folder=str(folder), unit="enos-events-test", lease=lease),
+        place=Place(lease=lease),
+    )
+
+
+def planned(ground: Ground, *events: Event) -> EventsPlan:
+    return plan_events(Timeline(events=events), ground)
+
+
+def said(net: NamespaceTestbed, place: int, *command: str) -> str:
+    return run_on(net.shell, net.testbed.hosts[place], command, check=False).stdout
+
+
+class Pings:
+    """Pings a host ten times a second from another, with the time of each answer."""
+
+    def __init__(self, net: NamespaceTestbed, source: int, target: str) -> None:
+        host = net.testbed.hosts[source]
+        pid = net.shell.entries[host.address]
+        self.answers: list[tuple[float, float]] = []
+        self._process = subprocess.Popen(
+            ["nsenter", "-t", str(pid), "-n", "ping", "-D", "-n", "-i", "0.1", target],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read)
+
+    def __enter__(self) -> Self:
+        self._reader.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._process:
+            self._process.send_signal(signal.SIGINT)
+        self._reader.join()
+
+    def _read(self) -> None:
+        for line in self._process.stdout or ():
+            found = re.match(r"\[([\d.]+)\].*time=([\d.]+)", line)
+            if found:
+                self.answers.append((float(found[1]), float(found[2])))
+
+    def longest_gap(self) -> tuple[float, float]:
+        """Return when the longest silence began and how long it was."""
+        times = [moment for moment, _ in self.answers]
+        gaps = pairwise(times)
+        return max(((a, b - a) for a, b in gaps), key=lambda gap: gap[1])
+
+
+def test_a_partition_in_the_middle_of_traffic_shows_and_heals_on_time(
+    net: NamespaceTestbed, ground: Ground, tmp_path: Path
+) -> None:
+    before = [said(net, n, "sh", "-c", STATE) for n in range(3)]
+    told: list[Happened] = []
+    plan = planned(
+        ground,
+        Partition(at=1.0, text="partition grp1|grp3", pairs=APART),
+        Heal(at=3.0, text="heal"),
+    )
+
+    with (
+        Pings(net, 0, "10.99.0.3") as apart,
+        Pings(net, 0, "10.99.0.2") as near,
+        Conductor(plan, field(net, tmp_path / "here"), told.append) as conductor,
+    ):
+        conductor.began("load")
+        time.sleep(5)
+
+    began, length = apart.longest_gap()
+    cut, healed = [one for one in told if one.outcome == "done" and one.number]
+    assert cut.at is not None
+    assert healed.ended is not None
+    assert cut.at - 0.2 < began < (cut.ended or 0)
+    assert 1.5 < length < healed.ended - cut.at + 0.3
+    assert near.longest_gap()[1] < 0.5
+    judge([one for one in told if one.outcome != "running"])
+    assert [said(net, n, "sh", "-c", STATE) for n in range(3)] == before
+
+
+def test_a_partition_holds_for_every_address_in_both_directions(
+    net: NamespaceTestbed, ground: Ground, tmp_path: Path
+) -> None:
+    plan = planned(ground, Partition(at=0.0, text="partition", pairs=APART))
+    told: list[Happened] = []
+
+    with Conductor(plan, field(net, tmp_path / "here"), told.append) as conductor:
+        conductor.began("load")
+        while not any(one.outcome == "done" for one in told):
+            time.sleep(0.05)
+        for place, target in ((0, "10.99.0.3"), (0, "fd00:99::3"), (2, "fd00:99::1")):
+            assert "1 received" not in said(net, place, "ping", "-c1", "-W1", target)
+        assert "1 received" in said(net, 1, "ping", "-c1", "-W1", "10.99.0.3")
+        at_device = said(net, 0, "nft", "list", "table", "netdev", "enos_events")
+        assert ("hook egress" in at_device) == ("node-1" in ground.egress)
+
+    assert "1 received" in said(net, 0, "ping", "-c1", "-W1", "10.99.0.3")
+
+
+def test_a_change_of_links_holds_until_the_run_ends(
+    net: NamespaceTestbed, ground: Ground, tmp_path: Path
+) -> None:
+    told: list[Happened] = []
+    plan = planned(ground, LinkChange(at=1.0, text="delay 30ms", specs=SLOWER))
+
+    with (
+        Pings(net, 0, "10.99.0.3") as pings,
+        Conductor(plan, field(net, tmp_path / "here"), told.append) as conductor,
+    ):
+        conductor.began("load")
+        time.sleep(4)
+
+    change = next(one for one in told if one.outcome == "done" and one.number)
+    assert change.at is not None
+    assert change.ended is not None
+    earlier = [rtt for when, rtt in pings.answers if when < change.at]
+    later = [rtt for when, rtt in pings.answers if when > change.ended + 0.1]
+    assert sorted(later)[len(later) // 2] - sorted(earlier)[len(earlier) // 2] > 20
+    check(
+        plan_emulation(BASE, net.testbed),
+        net.testbed,
+        net.shell,
+        backend=ground.backend,
+    )
+
+
+KILLED = """
+import pickle, sys, time
+from enos.events import Conductor
+plan, where = pickle.loads(sys.stdin.buffer.read())
+with Conductor(plan, where, lambda one: print(one.outcome, flush=True)) as conductor:
+    conductor.began("load")
+    time.sleep(60)
+"""
+
+
+def test_links_heal_by_themselves_when_enos_is_killed(
+    net: NamespaceTestbed, ground: Ground, tmp_path: Path
+) -> None:
+    lease = 3
+    before = [said(net, n, "sh", "-c", STATE) for n in range(3)]
+    plan = planned(
+        ground,
+        LinkChange(at=0.0, text="delay 30ms", specs=SLOWER),
+        Partition(at=0.0, text="partition", pairs=APART),
+    )
+    where = field(net, tmp_path / "here", lease=lease)
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as enos:
+        assert enos.stdin is not None
+        assert enos.stdout is not None
+        enos.stdin.write(pickle.dumps((plan, where)))
+        enos.stdin.close()
+        assert [enos.stdout.readline().strip() for _ in range(4)].count(b"done") == 2
+        os.kill(enos.pid, signal.SIGKILL)
+        killed = time.time()
+    assert "1 received" not in said(net, 0, "ping", "-c1", "-W1", "10.99.0.3")
+
+    while "1 received" not in said(net, 0, "ping", "-c1", "-W1", "10.99.0.3"):
+        assert time.time() < killed + 20
+    while any("armed" in said(net, n, "ls", "/run/enos-events") for n in (0, 2)):
+        assert time.time() < killed + 20
+    healed, errors = finish(plan.hosts, where, here=False)
+
+    assert errors == {}
+    assert set(healed) == {"node-1", "node-3"}
+    assert all(lease - 2 < moment - killed < lease + 6 for moment in healed.values())
+    assert [said(net, n, "sh", "-c", STATE) for n in range(3)] == before
+
+
+def test_the_next_command_heals_what_a_killed_enos_left(
+    net: NamespaceTestbed, ground: Ground, tmp_path: Path
+) -> None:
+    before = [said(net, n, "sh", "-c", STATE) for n in range(3)]
+    plan = planned(ground, Partition(at=0.0, text="partition", pairs=APART))
+    where = field(net, tmp_path / "here")
+    told: list[Happened] = []
+    conductor = Conductor(plan, where, told.append)
+    conductor.__enter__()
+    conductor.began("load")
+    while not any(one.outcome == "done" for one in told):
+        time.sleep(0.05)
+
+    for _ in range(2):
+        assert finish(plan.hosts, where, here=False) == ({}, {})
+
+    assert "1 received" in said(net, 0, "ping", "-c1", "-W1", "10.99.0.3")
+    conductor.__exit__(None, None, None)
+    assert [said(net, n, "sh", "-c", STATE) for n in range(3)] == before
+
+
+def test_a_host_that_refuses_an_event_is_named_and_the_run_goes_on(
+    net: NamespaceTestbed, ground: Ground, tmp_path: Path
+) -> None:
+    told: list[Happened] = []
+    plan = planned(
+        ground,
+        Partition(at=0.2, text="partition", pairs=APART),
+        Heal(at=1.5, text="heal"),
+        Partition(at=60.0, text="too late", pairs=APART),
+    )
+
+    with Conductor(plan, field(net, tmp_path / "here"), told.append) as conductor:
+        said(net, 0, "sh", "-c", "rm /run/enos-events/armed")
+        conductor.began("load")
+        time.sleep(3)
+
+    partition, heal, late, end = [one for one in told if one.outcome != "running"]
+    assert partition.errors.keys() == {"node-1"}
+    assert "healed itself" in partition.errors["node-1"]
+    assert heal.errors.keys() == {"node-1"}
+    assert late.outcome == "not reached"
+    assert end.ok
+    assert "1 received" in said(net, 0, "ping", "-c1", "-W1", "10.99.0.3")
