@@ -27,7 +27,7 @@ INSECURE = click.option(
 
 @click.group("images")
 def command() -> None:
-    """List, build, push, compare and synchronise container images."""
+    """List, build, push, compare, synchronise and remove container images."""
 
 
 @command.command("list")
@@ -123,6 +123,39 @@ def sync(
     for sign, pairs in (("+", plan.copies), ("-", plan.removals)):
         for repository, tag in pairs:
             options.console.result(f"{sign} {repository}:{tag}")
+
+
+@command.command("prune")
+@click.option(
+    "--experiments", multiple=True, metavar="FOLDER",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Another folder whose experiments keep their images; can be repeated.",
+)  # fmt: skip
+@common
+def prune(options: Options, experiments: tuple[Path, ...]) -> None:
+    """Remove images of earlier recipes that enos built.
+
+    What experiments beside you run, what this enos would build and the newest of each
+    OpenStack release stay.
+    """
+    from enos.images.prune import prune as remove
+    from enos.phases import images
+
+    folders = [options.cwd, *experiments]
+    if options.env is not None:
+        folders.append(options.env.resolve().parent)
+    with _workplace(options) as place:
+        plan = images.prunable(place, folders)
+        left = () if options.dry_run else remove(place, plan)
+    if options.json:
+        told = {"removed": plan.images, "kept": plan.kept, "in_use": left}
+        options.console.result_json(told)
+        return
+    for tag, why in plan.kept.items():
+        options.console.result(f"  {tag}: {why}")
+    for image in plan.images:
+        sign = " " if image in left else "-"
+        options.console.result(f"{sign} {image}{': in use' * (image in left)}")
 
 
 @contextmanager

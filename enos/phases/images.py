@@ -9,14 +9,14 @@
 
 import json
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from enos.errors import ConfigError
-from enos.images import diff, internal, locks, push, ready, registry
+from enos.images import diff, internal, locks, prune, push, ready, recipe, registry
 from enos.images.daemon import Daemon
 from enos.images.needed import needed
 from enos.images.ready import ImageSet, Ready, Workplace
@@ -26,7 +26,7 @@ from enos.phases.session import Session
 from enos.process import LocalShell
 from enos.progress import Progress
 from enos.provider import SharesImages
-from enos.state.directory import write_atomically
+from enos.state.directory import PREFIX, Directory, write_atomically
 from enos.testbed import Host
 from enos.toolenvs import ToolEnvironments
 
@@ -200,6 +200,28 @@ def synchronise(
     if not dry_run:
         registry.sync(source, target, plan, place.progress)
     return plan
+
+
+def prunable(place: Workplace, folders: Iterable[Path]) -> prune.PrunePlan:
+    """Return which images of earlier recipes no experiment in these folders needs."""
+    machine = platform.machine()
+    return prune.plan_prune(
+        prune.stored(place.daemon),
+        used=_used(folders),
+        current=(
+            recipe.identity(locks.load(name), machine) for name in locks.releases()
+        ),
+    )
+
+
+def _used(folders: Iterable[Path]) -> Iterator[str]:
+    """Yield the tags of experiments that have not given their machines back."""
+    for folder in folders:
+        for file in folder.glob(f"{PREFIX}*/images.json"):
+            directory, images = Directory(file.parent), _kept(file)
+            alive = directory.exists() and not directory.load().done("destroy")
+            if images is not None and alive:
+                yield images.tag
 
 
 def table(found: tuple[diff.Difference, ...]) -> str:

@@ -3,6 +3,7 @@
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,6 +14,7 @@ from enos.errors import ConfigError, ImageError
 from enos.images import internal, locks, ready, registry
 from enos.phases import images
 from enos.phases.session import Session, Workshop, starting
+from enos.state.record import PhaseRecord
 from enos.testing import FakeProvider, RecordingProgress, RecordingShell
 
 NAMES = ("cron", "nova-api")
@@ -161,3 +163,22 @@ def test_a_registry_needs_a_machine() -> None:
     session = SimpleNamespace(testbed=SimpleNamespace(hosts=()))
     with pytest.raises(ConfigError, match="registry"):
         images._registry_host(session)  # type: ignore[arg-type]
+
+
+def test_experiments_with_machines_keep_their_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, older = (f"2026.1-{letter * 12}" for letter in "ab")
+    listed = "".join(f"kolla/cron {tag} 2026\n" for tag in (BUILT.tag, old, older))
+    with opened(tmp_path, monkeypatch, Sharing) as (session, shell):
+        shell.on("docker images *CreatedAt*", stdout=listed)
+        images._keep(session, replace(BUILT, tag=old), {})
+        place = images.workplace(session)
+
+        alive = images.prunable(place, [tmp_path])
+        session.save(phases={"destroy": PhaseRecord(status="done", started=1.0)})
+        given_back = images.prunable(place, [tmp_path])
+
+    assert alive.images == (f"kolla/cron:{older}",)
+    assert given_back.images == (f"kolla/cron:{old}", f"kolla/cron:{older}")
+    assert given_back.kept == {BUILT.tag: "what this enos builds"}
