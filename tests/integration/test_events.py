@@ -104,7 +104,7 @@ class Pings:
     def __exit__(self, *_: object) -> None:
         with self._process:
             self._process.send_signal(signal.SIGINT)
-        self._reader.join()
+            self._reader.join()
 
     def _read(self) -> None:
         for line in self._process.stdout or ():
