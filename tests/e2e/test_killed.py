@@ -24,7 +24,8 @@ ENOS = ROOT / ".venv" / "bin" / "enos"
 KILLS = 10
 COMMANDS = {
     "deploy": (("up", "os", "init"), ["deploy", "-f", "topologies/demo.yml"]),
-    "tc": (("tc",), ["tc", "--test"]),
+    "tc": (("tc",), ["tc"]),
+    "tc --test": (("proof",), ["tc", "--test"]),
     "bench": (("bench",), ["bench", "--workload=demo"]),
     "backup": (("backup",), ["backup"]),
     "destroy": (("destroy",), ["destroy", "--hard"]),
