@@ -105,11 +105,9 @@ class Lane:
         full = self._limit and len(self._line) + len(self._heap) >= self._limit
         if full or (lost and not twice):
             return verdict(VERDICT, self.queue, packet, DROP)
-        changed = b""
-        if self._corrupt is not None and self._corrupt.happens():
-            changed = turned(whole)
         if twice and not lost and not (self._loss and self._loss.happens()):
-            self._hold(now, b"", whole)
+            self._hold(now, b"", self._changed(whole) or whole)
+        changed = self._changed(whole)
         if self._in_order and not self._overtakes():
             self._line.append((now + self._delays.delays[0], packet))
             return b""
@@ -117,6 +115,11 @@ class Lane:
         if self._in_order or self._overtakes():
             return message
         self._hold(now, message, b"")
+        return b""
+
+    def _changed(self, whole: bytes) -> bytes:
+        if self._corrupt is not None and self._corrupt.happens():
+            return turned(whole)
         return b""
 
     def _overtakes(self) -> bool:

@@ -5,10 +5,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from enos.errors import CapabilityError
+from enos.netem.expected import overtaken_below, worth
 from enos.netem.measurement import MeasuredPair, Measurement, Pair, Trips
 from enos.netem.rates import Reach, rates_between
+from enos.netem.shaping import TAIL, Shaping
 from enos.netem.standalone import standalone
 from enos.netem.verdict import verdicts
 from enos.process import Shell
@@ -17,7 +20,8 @@ from enos.remote import on_each
 from enos.testbed import Host, Testbed
 
 FEWEST, MOST = 20, 2000  # probes of a pair
-LOSSES = 50  # that a pair is probed long enough to see
+EVENTS = 50  # losses, copies and so on that a pair is probed long enough to see
+SPREAD = 200  # probes that show a distribution of delays
 SLOW, FAST = 0.02, 0.005  # seconds between probes of a pair, without and with loss
 PATIENCE = 1.0  # seconds to wait for the last reply
 
@@ -77,15 +81,18 @@ def _measured(pairs: Sequence[Pair], reach: Reach, step: Step, *, rates: bool) -
             step.awaiting(f"rate {pair.source} - {pair.destination}")
             there, back = rates_between(pair, reach)
         found[pair.key] = MeasuredPair(
-            pair=pair, trips=trips[pair.key], rate_there=there, rate_back=back
+            pair=pair,
+            trips=trips[pair.key],
+            trips_back=trips[pair.turned.key],
+            rate_there=there,
+            rate_back=back,
         )
     return found
 
 
 def probes(pair: Pair) -> int:
-    """Return how many probes show the loss that is asked of a pair.
+    """Return how many probes show the losses, copies and jitter asked of a pair.
 
-    >>> from enos.netem.shaping import Shaping
     >>> from enos.units import Percent
     >>> lossy = Shaping(loss=Percent(value=5))
     >>> place = {"source": "a", "destination": "b", "network": "n"}
@@ -93,15 +100,34 @@ def probes(pair: Pair) -> int:
     >>> probes(Pair(**place, **ends, there=lossy, back=Shaping()))
     1000
     """
-    loss = max(pair.there.loss.value, pair.back.loss.value) / 100
-    return min(MOST, max(FEWEST, math.ceil(LOSSES / loss))) if loss else FEWEST
+    ways = (pair.there, pair.back)
+    rarest = min(
+        (
+            max(shares) / 100
+            for shares in zip(*(_shares(way) for way in ways), strict=True)
+            if max(shares)
+        ),
+        default=0.0,
+    )
+    fewest = SPREAD if any(way.jitter.ms for way in ways) else FEWEST
+    if not rarest:
+        return fewest
+    wanted = EVENTS * worth(*ways) / rarest
+    return min(MOST, max(fewest, math.ceil(wanted)))
+
+
+def _shares(way: Shaping) -> tuple[float, ...]:
+    return tuple(
+        share.value for share in (way.loss, way.duplicate, way.corrupt, way.reorder)
+    )
 
 
 def _all_trips(
     pairs: Sequence[Pair], reach: Reach
 ) -> Mapping[tuple[str, str, str], Trips]:
+    """Return the round trips of all pairs and of all pairs turned round."""
     from_source: dict[str, list[Pair]] = {}
-    for pair in pairs:
+    for pair in (*pairs, *(pair.turned for pair in pairs)):
         from_source.setdefault(pair.source, []).append(pair)
 
     def probe(host: Host) -> dict[tuple[str, str, str], Trips]:
@@ -131,11 +157,17 @@ def _trips(
             hint="python3 and the right to open raw sockets are needed there",
             details=done.stderr,
         )
-    trips: dict[str, list[float | None]] = json.loads(done.stdout)
+    found: dict[str, dict[str, Any]] = json.loads(done.stdout)
+    return {pair.key: _summary(pair, found[pair.address]) for pair in pairs}
+
+
+def _summary(pair: Pair, found: Mapping[str, Any]) -> Trips:
     # The first probe also waited for the neighbour's address (ARP, RFC 4861).
-    return {pair.key: Trips.of(trips[pair.address][1:]) for pair in pairs}
+    trips: list[float | None] = found["trips"][1:]
+    early = overtaken_below(pair.there, pair.back)
+    return Trips.of(trips, extra=found["extra"], early=early)
 
 
 def _asked_ms(pair: Pair) -> float:
-    spread = pair.there.jitter.ms + pair.back.jitter.ms
+    spread = TAIL * (pair.there.jitter.ms + pair.back.jitter.ms)
     return pair.there.delay.ms + pair.back.delay.ms + spread

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, Self
 
+from enos.netem.expected import correlation
 from enos.netem.plan import EmulationPlan
 from enos.netem.shaping import Shaping
 from enos.testbed import Host, Network, Testbed
@@ -38,10 +39,31 @@ class Pair:
         """Return what tells it from other pairs."""
         return self.source, self.destination, self.network
 
+    @property
+    def turned(self) -> "Pair":
+        """Return the pair seen from its destination."""
+        return Pair(
+            source=self.destination,
+            destination=self.source,
+            network=self.network,
+            address=self.back_address,
+            back_address=self.address,
+            there=self.back,
+            back=self.there,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trips:
-    """Round trips in milliseconds, of those that came back; NaN-free: None for none."""
+    """Round trips in milliseconds, of those that came back; NaN-free: None for none.
+
+    Attributes:
+        middle: width of their middle half (interquartile range).
+        correlation: of each with the next; other traffic on the link lessens it.
+        extra: replies that came again.
+        early: how many overtook.
+
+    """
 
     sent: int
     lost: int
@@ -50,11 +72,25 @@ class Trips:
     low: float | None
     high: float | None
     deviation: float | None
+    middle: float | None = None
+    correlation: float | None = None
+    extra: int = 0
+    early: int = 0
 
     @classmethod
-    def of(cls, trips: Sequence[float | None]) -> Self:
-        """Return the summary of round trips, None standing for a lost one."""
+    def of(
+        cls,
+        trips: Sequence[float | None],
+        *,
+        extra: int = 0,
+        early: float | None = None,
+    ) -> Self:
+        """Return the summary of round trips, None standing for a lost one.
+
+        Those shorter than `early` have overtaken.
+        """
         back = [trip for trip in trips if trip is not None]
+        quarters = statistics.quantiles(back) if len(back) > 1 else []
         return cls(
             sent=len(trips),
             lost=len(trips) - len(back),
@@ -63,6 +99,10 @@ class Trips:
             low=min(back, default=None),
             high=max(back, default=None),
             deviation=statistics.pstdev(back) if back else None,
+            middle=quarters[2] - quarters[0] if quarters else None,
+            correlation=correlation(back),
+            extra=extra,
+            early=sum(trip < early for trip in back) if early is not None else 0,
         )
 
 
@@ -71,6 +111,8 @@ class MeasuredPair:
     """What was found between two hosts.
 
     Attributes:
+        trips: from source to destination and back.
+        trips_back: from destination to source and back, None where not measured.
         rate_there: bits per second on the wire from source to destination, None where
             it was not measured; likewise `rate_back`.
         attempts: how often it was measured; the last time counts.
@@ -79,6 +121,7 @@ class MeasuredPair:
 
     pair: Pair
     trips: Trips
+    trips_back: Trips | None = None
     rate_there: float | None = None
     rate_back: float | None = None
     attempts: int = 1
@@ -112,7 +155,10 @@ class Measurement:
 
 
 _PLACES = ("source", "destination", "network", "address", "back_address")
-_FIGURES = ("sent", "lost", "median", "mean", "low", "high", "deviation")
+_FIGURES = (
+    *("sent", "lost", "median", "mean", "low", "high", "deviation"),
+    *("middle", "correlation", "extra", "early"),
+)
 
 
 def _pair_to_json(one: MeasuredPair) -> dict[str, Any]:
@@ -120,21 +166,32 @@ def _pair_to_json(one: MeasuredPair) -> dict[str, Any]:
         **{name: getattr(one.pair, name) for name in _PLACES},
         "there": one.pair.there.to_json(),
         "back": one.pair.back.to_json(),
-        "rtt_ms": {name: getattr(one.trips, name) for name in _FIGURES},
+        "rtt_ms": _trips_to_json(one.trips),
+        "rtt_back_ms": _trips_to_json(one.trips_back) if one.trips_back else None,
         "rate_there_bits": one.rate_there,
         "rate_back_bits": one.rate_back,
         "attempts": one.attempts,
     }
 
 
+def _trips_to_json(trips: Trips) -> dict[str, Any]:
+    return {name: getattr(trips, name) for name in _FIGURES}
+
+
+def _trips_from_json(plain: Mapping[str, Any]) -> Trips:
+    return Trips(**{name: plain[name] for name in _FIGURES if name in plain})
+
+
 def _pair_from_json(plain: Mapping[str, Any]) -> MeasuredPair:
+    back = plain.get("rtt_back_ms")
     return MeasuredPair(
         pair=Pair(
             **{name: plain[name] for name in _PLACES},
             there=Shaping.from_json(plain["there"]),
             back=Shaping.from_json(plain["back"]),
         ),
-        trips=Trips(**{name: plain["rtt_ms"][name] for name in _FIGURES}),
+        trips=_trips_from_json(plain["rtt_ms"]),
+        trips_back=_trips_from_json(back) if back else None,
         rate_there=plain["rate_there_bits"],
         rate_back=plain["rate_back_bits"],
         attempts=plain.get("attempts", 1),

@@ -6,7 +6,8 @@ netfilter queue: they do not see a delay made where packets arrive. Needs CAP_NE
 nothing else.
 
 Usage: ``python3 - COUNT PERIOD_MS PATIENCE_MS ADDRESS…``, prints one JSON object:
-address -> list of round trips in milliseconds, null for a lost one.
+address -> `trips`, the round trips in milliseconds, null for a lost one, and `extra`,
+the number of replies that came again. A reply whose checksum fails is none.
 
 Protocol: RFC 792, RFC 4443.
 """
@@ -31,7 +32,8 @@ _SO_RCVBUFFORCE = 33
 
 
 def checksum(data: bytes) -> int:
-    """Return the Internet checksum (RFC 1071) of an even number of bytes."""
+    """Return the Internet checksum (RFC 1071)."""
+    data += bytes(len(data) % 2)
     total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
@@ -52,6 +54,7 @@ class Prober:
         self.mark = os.getpid() & 0xFFFF
         self.sent: dict[tuple[int, int], float] = {}
         self.trips: list[list[float | None]] = [[None] * count for _ in targets]
+        self.extra = [0] * len(targets)
         self.versions = [6 if ":" in target else 4 for target in targets]
         self.sockets = {version: _socket(version) for version in set(self.versions)}
 
@@ -87,8 +90,15 @@ class Prober:
             return
         kind, _, _, mark, turn, place = _ECHO.unpack_from(packet, start)
         began = self.sent.get((place, turn))
-        if kind == _REPLY[version] and mark == self.mark and began is not None:
+        if kind != _REPLY[version] or mark != self.mark or began is None:
+            return
+        # The kernel checks that of ICMPv6 (RFC 3542, 3.1), but not this one.
+        if version == 4 and checksum(packet[start:]):  # noqa: PLR2004
+            return
+        if self.trips[place][turn] is None:
             self.trips[place][turn] = round(1000 * (now - began), 4)
+        else:
+            self.extra[place] += 1
 
 
 def _socket(version: int) -> socket.socket:
@@ -110,7 +120,8 @@ def main(count: int, period: float, patience: float, targets: list[str]) -> None
             prober.listen(due)
             prober.send(place, turn)
     prober.listen(time.monotonic() + patience)
-    json.dump(dict(zip(targets, prober.trips)), sys.stdout)  # noqa: B905 (3.8)
+    found = zip(targets, prober.trips, prober.extra)  # noqa: B905 (3.8)
+    json.dump({to: {"trips": t, "extra": n} for to, t, n in found}, sys.stdout)
 
 
 if __name__ == "__main__":

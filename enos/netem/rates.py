@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from enos.errors import CapabilityError, EmulationError
@@ -58,17 +58,8 @@ def rates_between(pair: Pair, reach: Reach) -> tuple[float | None, float | None]
 
     Raises as `measure` does.
     """
-    turned = replace(
-        pair,
-        source=pair.destination,
-        destination=pair.source,
-        address=pair.back_address,
-        back_address=pair.address,
-        there=pair.back,
-        back=pair.there,
-    )
     there = _rate(pair, reach) if pair.there.rate else None
-    return there, (_rate(turned, reach) if turned.there.rate else None)
+    return there, (_rate(pair.turned, reach) if pair.back.rate else None)
 
 
 def _rate(pair: Pair, reach: Reach) -> float:
@@ -108,7 +99,7 @@ def client(pair: Pair) -> tuple[str, ...]:
         "-t",
         str(_seconds(pair)),
     )
-    lossy = pair.there.loss.value or pair.back.loss.value
+    lossy = any(way.loss.value or way.corrupt.value for way in (pair.there, pair.back))
     if rate and lossy:
         bits = str(round(1.1 * rate.bits))
         return (*words, "-u", "-b", bits, "-l", str(UDP_BYTES))

@@ -11,15 +11,14 @@ from statistics import NormalDist
 from typing import Any
 
 from enos.errors import EmulationError
-from enos.netem.measurement import MeasuredPair, Measurement
-from enos.netem.shaping import Shaping
+from enos.netem.expected import lost, overtaken_below, replies, round_trip, worth
+from enos.netem.measurement import MeasuredPair, Measurement, Pair, Trips
 
 RTT_MS, RTT_SHARE = 1.0, 0.02
+JITTER_MS = 0.5
 RATE_SHARE = 0.05
 CONFIDENCE = 0.99
 DEVIATIONS = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
-UNIFORM = math.sqrt(3)  # half-width of a uniform distribution over its deviation
-MEDIAN = 1.7  # at most, standard error of a median over that of a mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +26,10 @@ class Verdict:
     """One quantity of one link.
 
     Attributes:
-        quantity: `rtt` in ms, `loss` of round trips in percent, or `rate` in bit/s on
-            the wire.
-        asked: by the constraints.
+        quantity: `rtt` (median) and `jitter` (interquartile range) of round trips in
+            ms; `loss`, `duplicate` and `reorder` of round trips in percent; `rate` in
+            bit/s on the wire.
+        asked: what the constraints come to for that quantity.
         baseline: measured before anything was emulated, None when it was not.
         measured: None when every probe was lost.
         low: least measured value that is accepted; likewise `high` the greatest. For
@@ -102,52 +102,66 @@ def table(several: Sequence[Verdict]) -> tuple[tuple[str, ...], ...]:
     )
 
 
-def wilson(lost: int, sent: int) -> tuple[float, float]:
+def wilson(events: float, number: float) -> tuple[float, float]:
     """Return the 99 % confidence interval of a share, each end 0 to 1 (Wilson 1927).
 
     >>> low, high = wilson(10, 1000)
     >>> round(low, 4), round(high, 4)
     (0.0045, 0.0219)
     """
-    if not sent:
+    if not number:
         return 0.0, 1.0
-    share, square = lost / sent, DEVIATIONS**2
-    centre = share + square / (2 * sent)
+    share, square = events / number, DEVIATIONS**2
+    centre = share + square / (2 * number)
     half = DEVIATIONS * math.sqrt(
-        share * (1 - share) / sent + square / (4 * sent * sent)
+        share * (1 - share) / number + square / (4 * number * number)
     )
-    below = max(0.0, (centre - half) / (1 + square / sent)) if lost else 0.0
-    above = (centre + half) / (1 + square / sent) if lost < sent else 1.0
+    below = max(0.0, (centre - half) / (1 + square / number)) if events else 0.0
+    above = (centre + half) / (1 + square / number) if events < number else 1.0
     return below, min(1.0, above)
 
 
 def _of_pair(one: MeasuredPair, before: MeasuredPair | None) -> Iterator[Verdict]:
-    loss = _loss(one, before)
-    yield loss
-    if loss.asked < 100:  # noqa: PLR2004 (a partition has no round trips)
-        yield _rtt(one, before)
+    base = before.trips if before else None
+    yield from _of_trips(one.pair, one.trips, base)
+    if one.trips_back:
+        base = before.trips_back if before else None
+        yield from _of_trips(one.pair.turned, one.trips_back, base)
     ways = (
-        (one.rate_there, one.pair.there, before.rate_there if before else None, False),
-        (one.rate_back, one.pair.back, before.rate_back if before else None, True),
+        (one.pair, one.rate_there, before.rate_there if before else None),
+        (one.pair.turned, one.rate_back, before.rate_back if before else None),
     )
-    for rate, asked, base, turned in ways:
-        if rate is not None and asked.rate:
-            yield _rate(one, (rate, asked, base), turned=turned)
+    for pair, rate, base_rate in ways:
+        if rate is not None and pair.there.rate:
+            yield _rate(pair, rate, base_rate)
 
 
-def _rtt(one: MeasuredPair, before: MeasuredPair | None) -> Verdict:
-    there, back = one.pair.there, one.pair.back
-    asked = there.delay.ms + back.delay.ms
-    base = before.trips.median if before else None
-    expected = asked + (base or 0.0)
-    tolerance = max(RTT_MS, RTT_SHARE * expected)
-    back_again = one.trips.sent - one.trips.lost
-    if back_again:
-        spread = math.hypot(there.jitter.ms, back.jitter.ms) / UNIFORM
-        tolerance += DEVIATIONS * MEDIAN * spread / math.sqrt(back_again)
-    got, low, high = one.trips.median, expected - tolerance, expected + tolerance
+def _of_trips(pair: Pair, trips: Trips, base: Trips | None) -> Iterator[Verdict]:
+    loss = _loss(pair, trips, base)
+    yield loss
+    if loss.asked >= 100:  # noqa: PLR2004 (a partition has no round trips)
+        return
+    yield _rtt(pair, trips, base)
+    ways = (pair.there, pair.back)
+    if any(way.jitter.ms for way in ways) and trips.middle is not None:
+        yield _jitter(pair, trips, base)
+    if any(way.duplicate.value for way in ways):
+        yield _duplicate(pair, trips, base)
+    if any(way.reorder.value for way in ways) and trips.sent > trips.lost:
+        yield _reorder(pair, trips)
+
+
+def _rtt(pair: Pair, trips: Trips, before: Trips | None) -> Verdict:
+    base = before.median if before else None
+    expected = round_trip(pair.there, pair.back)
+    asked, off = expected.quantile(0.5), base or 0.0
+    tolerance = max(RTT_MS, RTT_SHARE * (asked + off))
+    part = _off_by(0.5, _independent(pair, trips))
+    got = trips.median
+    low = expected.quantile(0.5 - part) + off - tolerance
+    high = expected.quantile(0.5 + part) + off + tolerance
     return Verdict(
-        **_where(one),
+        **_where(pair),
         quantity="rtt",
         asked=asked,
         baseline=base,
@@ -159,37 +173,91 @@ def _rtt(one: MeasuredPair, before: MeasuredPair | None) -> Verdict:
     )
 
 
-def _loss(one: MeasuredPair, before: MeasuredPair | None) -> Verdict:
-    asked = _both_ways(one.pair.there, one.pair.back)
-    base = before.trips.lost / before.trips.sent if before else None
-    low, high = wilson(one.trips.lost, one.trips.sent)
+def _jitter(pair: Pair, trips: Trips, before: Trips | None) -> Verdict:
+    base = before.middle if before else None
+    expected = round_trip(pair.there, pair.back)
+    part = _off_by(0.25, _independent(pair, trips))
+    widest = expected.quantile(0.75 + part) - expected.quantile(0.25 - part)
+    narrowest = expected.quantile(0.75 - part) - expected.quantile(0.25 + part)
+    low, high = narrowest - JITTER_MS, widest + JITTER_MS + (base or 0.0)
+    got = trips.middle or 0.0
     return Verdict(
-        **_where(one),
-        quantity="loss",
-        asked=100 * asked,
-        baseline=None if base is None else 100 * base,
-        measured=100 * one.trips.lost / one.trips.sent,
-        low=100 * low,
-        high=100 * high,
-        ok=low <= asked <= high,
-        note=f"99% interval of {one.trips.sent} probes",
+        **_where(pair),
+        quantity="jitter",
+        asked=expected.quantile(0.75) - expected.quantile(0.25),
+        baseline=base,
+        measured=got,
+        low=max(0.0, low),
+        high=high,
+        ok=low <= got <= high,
+        note="width of the middle half",
     )
 
 
-def _rate(
-    one: MeasuredPair, way: tuple[float, Shaping, float | None], *, turned: bool
-) -> Verdict:
-    got, shaping, base = way
-    asked = shaping.rate.bits if shaping.rate else 0.0
-    wanted = asked * (1 - shaping.loss.value / 100)  # what is lost does not arrive
-    low, high = wanted * (1 - RATE_SHARE), wanted * (1 + RATE_SHARE)
+def _loss(pair: Pair, trips: Trips, before: Trips | None) -> Verdict:
+    asked = lost(pair.there, pair.back)
+    base = before.lost / before.sent if before else None
+    fewer = worth(pair.there, pair.back)
+    low, high = wilson(trips.lost / fewer, trips.sent / fewer)
+    return Verdict(
+        **_where(pair),
+        quantity="loss",
+        asked=100 * asked,
+        baseline=None if base is None else 100 * base,
+        measured=100 * trips.lost / trips.sent,
+        low=100 * low,
+        high=100 * high,
+        ok=low <= asked <= high,
+        note=f"99% interval of {trips.sent} probes",
+    )
+
+
+def _duplicate(pair: Pair, trips: Trips, before: Trips | None) -> Verdict:
+    mean, variance = replies(pair.there, pair.back)
+    asked = mean - (1 - lost(pair.there, pair.back))
+    half = DEVIATIONS * math.sqrt(variance / trips.sent) + 1 / trips.sent
+    got = trips.extra / trips.sent
+    return Verdict(
+        **_where(pair),
+        quantity="duplicate",
+        asked=100 * asked,
+        baseline=100 * before.extra / before.sent if before else None,
+        measured=100 * got,
+        low=100 * max(0.0, asked - half),
+        high=100 * (asked + half),
+        ok=abs(got - asked) <= half,
+        note="replies that came again, of all probes",
+    )
+
+
+def _reorder(pair: Pair, trips: Trips) -> Verdict:
+    short = overtaken_below(pair.there, pair.back) or 0.0
+    asked = round_trip(pair.there, pair.back).share_below(short)
+    came = trips.sent - trips.lost
+    low, high = wilson(trips.early, came)
+    return Verdict(
+        **_where(pair),
+        quantity="reorder",
+        asked=100 * asked,
+        baseline=None,
+        measured=100 * trips.early / came,
+        low=100 * low,
+        high=100 * high,
+        ok=low <= asked <= high,
+        note="round trips that overtook",
+    )
+
+
+def _rate(pair: Pair, got: float, base: float | None) -> Verdict:
+    way = pair.there
+    asked = way.rate.bits if way.rate else 0.0
+    arrives = (1 - way.loss.value / 100) * (1 - way.corrupt.value / 100)
+    # Lost after the rate in user space, before it in netem: either is as asked.
+    low, high = asked * arrives * (1 - RATE_SHARE), asked * (1 + RATE_SHARE)
     # A link that is slower by itself cannot prove the rate, nor does it disprove it.
     slower = base is not None and base < asked
-    where = _where(one)
-    if turned:
-        where["source"], where["destination"] = where["destination"], where["source"]
     return Verdict(
-        **where,
+        **_where(pair),
         quantity="rate",
         asked=asked,
         baseline=base,
@@ -201,12 +269,19 @@ def _rate(
     )
 
 
-def _both_ways(there: Shaping, back: Shaping) -> float:
-    return 1 - (1 - there.loss.value / 100) * (1 - back.loss.value / 100)
+def _independent(pair: Pair, trips: Trips) -> float:
+    """Return how many independent round trips those that came back are worth."""
+    kept = max(way.delay_correlation.value for way in (pair.there, pair.back)) / 100
+    return max(1.0, (trips.sent - trips.lost) * (1 - kept) / (1 + kept))
 
 
-def _where(one: MeasuredPair) -> dict[str, str]:
-    pair = one.pair
+def _off_by(share: float, number: float) -> float:
+    """Return how far the share below a quantile of a sample is from that share."""
+    off = DEVIATIONS * math.sqrt(share * (1 - share) / number)
+    return min(off, share - 1e-9, 0.5 - 1e-9 if share == 0.5 else 0.25 - 1e-9)  # noqa: PLR2004
+
+
+def _where(pair: Pair) -> dict[str, str]:
     return {
         "source": pair.source,
         "destination": pair.destination,
@@ -218,9 +293,9 @@ def _number(verdict: Verdict, value: float | None) -> str:
     if value is None:
         return "-"
     match verdict.quantity:
-        case "rtt":
+        case "rtt" | "jitter":
             return f"{value:.2f}ms"
-        case "loss":
-            return f"{value:.3g}%"
-        case _:
+        case "rate":
             return f"{value / 1e6:.4g}mbit"
+        case _:
+            return f"{value:.3g}%"

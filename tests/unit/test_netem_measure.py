@@ -1,15 +1,24 @@
 """What `measure` asks of the hosts, and when it looks twice."""
 
 import json
+from typing import Any
 
 import pytest
 
 from enos.config.constraints import NetworkConstraints
 from enos.errors import CapabilityError, EmulationError
-from enos.netem import Measurement, measure, pairs_to_measure, plan_emulation
+from enos.netem import (
+    Measurement,
+    Pair,
+    Shaping,
+    measure,
+    pairs_to_measure,
+    plan_emulation,
+)
+from enos.netem.measure import probes
 from enos.testbed import Host, Network, Nic, Testbed
 from enos.testing.recording import Answer, RecordingProgress, RecordingShell
-from enos.units import Duration, Rate
+from enos.units import Duration, GilbertElliott, Percent, Rate
 
 
 def node(number: int, *groups: str) -> Host:
@@ -26,8 +35,17 @@ LATE = NetworkConstraints(default_delay=Duration(ms=5))
 NARROW = NetworkConstraints(default_rate=Rate.parse("10mbit"))
 
 
-def trips(*values: float | None) -> Answer:
-    return Answer(stdout=json.dumps({"10.0.0.2": [90.0, *values]}))
+def trips(*values: float | None, extra: int = 0) -> Answer:
+    found = {"trips": [90.0, *values], "extra": extra}
+    return Answer(stdout=json.dumps({"10.0.0.1": found, "10.0.0.2": found}))
+
+
+def answered(*several: Answer) -> RecordingShell:
+    """Return a shell whose hosts find these round trips, one after the other."""
+    shell = RecordingShell()
+    for host in ("n1", "n2"):
+        shell.script(f"*root@{host}*python3*", *several)
+    return shell
 
 
 def iperf(bits: float) -> Answer:
@@ -48,21 +66,19 @@ def measured(
 
 
 def test_the_first_probe_waits_for_the_neighbour_and_is_left_out() -> None:
-    shell = RecordingShell()
-    shell.script("*python3*", trips(10.1, None, 10.3))
+    shell = answered(trips(10.1, None, 10.3))
 
     (one,) = measured(shell).pairs
 
     assert (one.trips.sent, one.trips.lost) == (3, 1)
     assert (one.trips.low, one.trips.high) == (10.1, 10.3)
-    (call,) = shell.calls
+    (call, _) = shell.calls
     assert "python3 - 21 20.0" in call.line
     assert "def hurry" in call.stdin
 
 
 def test_a_doubtful_link_is_measured_once_more_and_that_counts() -> None:
-    shell = RecordingShell()
-    shell.script("*python3*", trips(0.1), trips(60.0), trips(10.2))
+    shell = answered(trips(0.1), trips(60.0), trips(10.2))
     before = measured(shell)
 
     (one,) = measured(shell, baseline=before).pairs
@@ -71,14 +87,47 @@ def test_a_doubtful_link_is_measured_once_more_and_that_counts() -> None:
 
 
 def test_a_link_that_is_right_is_measured_once() -> None:
-    shell = RecordingShell()
-    shell.script("*python3*", trips(0.1), trips(10.0))
+    shell = answered(trips(0.1), trips(10.0))
     before = measured(shell)
 
     (one,) = measured(shell, baseline=before).pairs
 
     assert one.attempts == 1
-    assert len(shell.calls) == 2
+    assert len(shell.calls) == 4
+
+
+def test_round_trips_are_measured_from_both_ends() -> None:
+    shell = RecordingShell()
+    shell.script("*root@n1*python3*", trips(10.0, 10.2))
+    shell.script("*root@n2*python3*", trips(10.1, None, extra=3))
+
+    (one,) = measured(shell).pairs
+
+    assert one.trips.median == 10.1
+    assert one.trips_back
+    assert (one.trips_back.lost, one.trips_back.extra) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("asked", "number"),
+    [
+        ({}, 20),
+        ({"delay": Duration(ms=5), "jitter": Duration(ms=1)}, 200),
+        ({"duplicate": Percent(5)}, 1000),
+        ({"loss": Percent(50), "corrupt": Percent(10)}, 500),
+        ({"loss": GilbertElliott(p=Percent(10), r=Percent(10))}, 900),
+        ({"loss": Percent(0.01)}, 2000),
+    ],
+)
+def test_there_are_enough_probes_to_see_the_rarest_thing_asked(
+    asked: dict[str, Any], number: int
+) -> None:
+    place = {"source": "a", "destination": "b", "network": "n"}
+    ends = {"address": "::1", "back_address": "::2"}
+
+    found = probes(Pair(**place, **ends, there=Shaping(), back=Shaping(**asked)))
+
+    assert found == pytest.approx(number, abs=1)
 
 
 def test_a_rate_is_measured_in_each_direction_it_is_asked_for() -> None:

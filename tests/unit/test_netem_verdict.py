@@ -21,10 +21,13 @@ from enos.netem import (
     table,
     verdicts,
 )
+from enos.netem.delayd import Lane, lane_of
+from enos.netem.expected import overtaken_below
 from enos.netem.rates import client, wire_rate
+from enos.netem.userspace import Queue, lanes
 from enos.netem.verdict import wilson
 from enos.testbed import Host, Network, Nic, Testbed
-from enos.units import Duration, Percent, Rate
+from enos.units import Duration, GilbertElliott, Percent, Rate
 
 LATE = Shaping(delay=Duration(ms=25))
 NARROW = Shaping(delay=Duration(ms=25), rate=Rate.parse("100mbit"))
@@ -105,6 +108,130 @@ def test_an_interval_holds_the_share_and_stays_within_0_and_1(
     assert 0 <= low <= lost / sent <= high <= 1
 
 
+def quantity(name: str, measured: Measurement) -> Verdict:
+    (verdict,) = (v for v in verdicts(measured) if v.quantity == name)
+    return verdict
+
+
+def drawn(ways: tuple[Shaping, Shaping], number: int = 2000) -> Measurement:
+    """Return what probes find on a link that does exactly what is asked, simulated."""
+    lanes = [lane_of(json.loads(lanes_of(way))[0], copies.append) for way in ways]
+    trips: list[float | None] = []
+    extra = 0
+    for probe in range(number):
+        arrivals = [0.0]
+        for lane in lanes:
+            arrivals = [t for start in arrivals for t in passed(lane, probe, start)]
+        trips.append(1000 * min(arrivals) if arrivals else None)
+        extra += max(0, len(arrivals) - 1)
+    early = overtaken_below(*ways)
+    summary = Trips.of(trips, extra=extra, early=early)
+    return Measurement(pairs=(MeasuredPair(pair=pair(*ways), trips=summary),))
+
+
+copies: list[bytes] = []
+
+
+def lanes_of(way: Shaping) -> str:
+    return lanes([Queue(number=7, shaping=way, sources=())])
+
+
+def passed(lane: Lane, packet: int, start: float) -> list[float]:
+    """Return when a packet, and a copy of it, leave a lane whole."""
+    whole, found = bytes(8), []
+    answer = lane.take(packet, start, whole)
+    if answer:
+        return [start] if answer[24:28] == b"\0\0\0\1" and len(answer) == 32 else []
+    while lane.due() < float("inf"):
+        due = lane.due()
+        copies.clear()
+        message = lane.release(due)
+        found += [due] * (len(message) == 32)
+        found += [due] * copies.count(whole)
+    return found
+
+
+FAR = {"delay": Duration(ms=25), "jitter": Duration(ms=5)}
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        Shaping(**FAR),
+        Shaping(**FAR, distribution="normal"),
+        Shaping(**FAR, distribution="pareto", delay_correlation=Percent(50)),
+        Shaping(**FAR, reorder=Percent(10), reorder_correlation=Percent(20)),
+        Shaping(loss=GilbertElliott(p=Percent(2), r=Percent(20), bad=Percent(70))),
+        Shaping(loss=Percent(10), loss_correlation=Percent(50)),
+        Shaping(duplicate=Percent(10), corrupt=Percent(5), loss=Percent(2)),
+    ],
+    ids=str,
+)
+def test_a_link_that_does_what_is_asked_is_found_right(way: Shaping) -> None:
+    several = verdicts(drawn((way, way), 4000))
+
+    # Each is a 99 % interval: a fault of the formulas would miss by far more.
+    for one in several:
+        width = one.high - one.low
+        assert one.measured is not None
+        assert one.low - width / 2 <= one.measured <= one.high + width / 2
+        assert abs(one.measured - one.asked) <= max(width, 1)
+
+
+def test_another_spread_than_asked_is_outside() -> None:
+    asked = Shaping(delay=Duration(ms=25), jitter=Duration(ms=10))
+    steady = found(*[50.0] * 200, of=pair(asked, asked))
+
+    assert rtt(steady).ok
+    verdict = quantity("jitter", steady)
+    assert (verdict.measured, verdict.ok) == (0.0, False)
+
+
+def test_copies_that_do_not_come_are_outside() -> None:
+    doubled = Shaping(duplicate=Percent(50))
+    several = found(*[0.2] * 100, of=pair(doubled, doubled))
+
+    verdict = quantity("duplicate", several)
+    assert verdict.asked == pytest.approx(125)
+    assert not verdict.ok
+
+
+def test_overtaking_that_does_not_happen_is_outside() -> None:
+    mixed = Shaping(delay=Duration(ms=20), reorder=Percent(25))
+    several = found(*[40.0] * 100, of=pair(mixed, LATE))
+
+    verdict = quantity("reorder", several)
+    assert verdict.asked == pytest.approx(25)
+    assert not verdict.ok
+
+
+def test_bursts_widen_the_interval_of_a_loss() -> None:
+    model = GilbertElliott(p=Percent(1), r=Percent(9))
+    bursty, plain = Shaping(loss=model), Shaping(loss=Percent(10))
+    trips = [*[None] * 130, *[0.1] * 870]
+
+    assert not quantity("loss", found(*trips, of=pair(plain, Shaping()))).ok
+    assert quantity("loss", found(*trips, of=pair(bursty, Shaping()))).ok
+
+
+def test_both_ends_have_verdicts_of_their_own() -> None:
+    one = MeasuredPair(pair=pair(), trips=Trips.of([50]), trips_back=Trips.of([90]))
+    several = verdicts(Measurement(pairs=(one,)))
+
+    judged = [(v.source, v.destination, v.ok) for v in several if v.quantity == "rtt"]
+    assert judged == [("a", "b", True), ("b", "a", False)]
+
+
+def test_a_rate_before_or_after_the_loss_is_as_asked() -> None:
+    lossy = Shaping(rate=Rate.parse("100mbit"), loss=Percent(10))
+    rates = [
+        quantity("rate", found(0.1, of=pair(lossy), rate=bits)).ok
+        for bits in (90e6, 100e6, 84e6, 106e6)
+    ]
+
+    assert rates == [True, True, False, False]
+
+
 def test_a_rate_within_five_percent_is_right() -> None:
     def rate(bits: float, base: float | None = None) -> Verdict:
         measured = found(50.0, of=pair(NARROW), rate=bits)
@@ -133,7 +260,25 @@ def test_the_table_shows_asked_baseline_and_measured_side_by_side() -> None:
 
 
 def test_a_measurement_survives_json() -> None:
-    measured = found(50.4, None, of=pair(NARROW), rate=95e6)
+    way = Shaping(
+        delay=Duration(ms=9),
+        jitter=Duration(ms=1),
+        distribution="normal",
+        delay_correlation=Percent(5),
+        loss=GilbertElliott(p=Percent(1), r=Percent(9), bad=Percent(70)),
+        duplicate=Percent(1),
+        reorder=Percent(2),
+        reorder_correlation=Percent(3),
+        corrupt=Percent(4),
+        room=50,
+    )
+    one = MeasuredPair(
+        pair=pair(NARROW, way),
+        trips=Trips.of([50.4, None], extra=1),
+        trips_back=Trips.of([1.0] * 60),
+        rate_there=95e6,
+    )
+    measured = Measurement(pairs=(one,))
 
     assert Measurement.from_json(json.loads(json.dumps(measured.to_json()))) == measured
 
