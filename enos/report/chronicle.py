@@ -1,5 +1,6 @@
 """From the journal and the results of benchmarks to lanes of a time line. Pure."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,6 +15,16 @@ from enos.report.timeline import (
     Window,
     packed,
 )
+
+_LASTS = {
+    "link": ("heal", "end"),
+    "partition": ("heal", "end"),
+    "stop": ("start", "end"),
+    "pause": ("unpause", "end"),
+}
+"""Kind of an event whose effect lasts → the kinds that undo it."""
+
+_WORD = re.compile(r"[\w.-]+")
 
 SHORTEST = 1.0
 """Seconds below which a step of a phase is not drawn; the journal has them all."""
@@ -46,20 +57,20 @@ def timeline(
         readings: of `enos.report.readings.read`.
         title: of the experiment.
         run: the benchmark run that is shown at first, empty for everything.
-        happened: changes of the network and the machines.
+        happened: changes of the network and the machines beside those of the runs.
         plots: lanes of measures, drawn below the others.
 
     """
     phases = phase_bars(readings.journal)
-    changes = tuple(happened)
+    changed = (*(c for one in readings.runs for c in changes(one.events)), *happened)
     scenarios = tuple(lane for one in readings.runs for lane in run_lanes(one))
     lanes: list[Lane] = []
     if phases:
         steps = packed(step_bars(readings.journal))
         lanes.append(Bars(title="Phases", rows=(*packed(phases), *steps)))
     lanes += scenarios
-    if changes:
-        bars = [_change(one) for one in changes]
+    if changed:
+        bars = [_change(one) for one in changed]
         lanes.append(Bars(title="Events", rows=packed(bars)))
     ends = _ends(lanes)
     if not ends:
@@ -74,10 +85,48 @@ def timeline(
         title=title,
         span=(min(ends), max(ends)),
         lanes=(*lanes, *plots),
-        marks=tuple(Mark(at=one.start, label=one.label, ok=one.ok) for one in changes),
+        marks=tuple(Mark(at=one.start, label=one.label, ok=one.ok) for one in changed),
         windows=windows,
         shown=shown.get(next((r.label for r in readings.runs if r.name == run), "")),
     )
+
+
+def changes(events: Iterable[Event]) -> tuple[Happened, ...]:
+    """Return what events did to the network and the machines, and for how long.
+
+    The effect of one lasts until another undoes it; what undoes is a moment. Events
+    are those of a run's ``events.json``; one that was never reached is left out.
+    """
+    begun = sorted((one for one in events if one.get("at")), key=_at)
+    return tuple(
+        Happened(
+            start=_at(one),
+            end=_undone(one, begun[number:]),
+            label=str(one["what"]),
+            ok=bool(one.get("ok", True)),
+        )
+        for number, one in enumerate(begun, 1)
+    )
+
+
+def _undone(one: Event, later: Iterable[Event]) -> float:
+    done = float(one.get("ended") or _at(one))
+    kinds = _LASTS.get(str(one.get("kind")), ())
+    for other in later:
+        if other.get("kind") in kinds and _names(other) <= _names(one):
+            return max(done, _at(other))
+    return done
+
+
+def _names(event: Event) -> set[str]:
+    """Return what an event is about: the words behind its verb."""
+    if event.get("kind") == "end":
+        return set()
+    return set(_WORD.findall(str(event["what"]))[1:])
+
+
+def _at(event: Event) -> float:
+    return float(event["at"])
 
 
 def phase_bars(journal: Iterable[Event]) -> tuple[Bar, ...]:

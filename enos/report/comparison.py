@@ -233,6 +233,7 @@ def _benchmark(run: Run) -> Compared:
         measured=(
             f"{good} of {len(run.scenarios)} scenarios as asked",
             f"{failed} of {iterations} iterations failed",
+            *(f"not measured: {what}" for what in run.unmeasured),
         ),
         ok=good == len(run.scenarios) if run.scenarios else None,
     )

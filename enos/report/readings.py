@@ -26,6 +26,8 @@ WANTED = (
     "results/*/results.json",
     "results/*/results.csv",
     "results/*/events.json",
+    "results/*/metrics.json",
+    "results/measures.json",
 )
 """The files a report is made of, as patterns of fnmatch(3)."""
 
@@ -94,17 +96,30 @@ class Scenario:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """A measure of one thing over time, as `enos.metrics.series.Series`."""
+
+    measure: str
+    host: str
+    instance: str
+    unit: str
+    points: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """A workload that was run once.
 
     Attributes:
         name: of its folder, ``bench-2026-11-21T16-42-18-demo``.
+        unmeasured: what the measures of its time lack, a line each.
 
     """
 
     name: str
     scenarios: tuple[Scenario, ...]
     events: tuple[Event, ...] = ()
+    unmeasured: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -135,6 +150,7 @@ class Readings:
     backend: str = ""
     links: tuple[Link, ...] = ()
     runs: tuple[Run, ...] = ()
+    series: tuple[Measured, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -170,6 +186,7 @@ def read(material: Mapping[str, str]) -> Readings:
         backend=backend,
         links=links,
         runs=tuple(run for run in runs if run.scenarios or run.events),
+        series=reading("results/measures.json", _series, ()),
         notes=tuple(notes),
     )
 
@@ -190,6 +207,7 @@ def _run(name: str, reading: Callable[[str, Callable[[str], Any], Any], Any]) ->
         name=name,
         scenarios=reading(f"{folder}/results.json", scenarios, ()),
         events=reading(f"{folder}/events.json", _events, ()),
+        unmeasured=reading(f"{folder}/metrics.json", _unmeasured, ()),
     )
 
 
@@ -227,6 +245,25 @@ def _resolved(text: str) -> dict[str, Any]:
         "constraints": dict(constraints)
         | {"constraints": [dict(one) for one in constraints.get("constraints", ())]},
     }
+
+
+def _series(text: str) -> tuple[Measured, ...]:
+    return tuple(
+        Measured(
+            **{key: str(one[key]) for key in ("measure", "host", "instance", "unit")},
+            points=tuple((float(at), float(value)) for at, value in one["points"]),
+        )
+        for one in json.loads(text)
+    )
+
+
+def _unmeasured(text: str) -> tuple[str, ...]:
+    found = json.loads(text)
+    problem = [str(found["problem"])] if found.get("problem") else []
+    return (
+        *problem,
+        *(f"{gap['host']}: {float(gap['seconds']):.0f} s" for gap in found["gaps"]),
+    )
 
 
 def _events(text: str) -> tuple[Event, ...]:

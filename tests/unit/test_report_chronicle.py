@@ -1,6 +1,14 @@
+from dataclasses import replace
 from typing import Any
 
-from enos.report.chronicle import Happened, phase_bars, span_of, step_bars, timeline
+from enos.report.chronicle import (
+    Happened,
+    changes,
+    phase_bars,
+    span_of,
+    step_bars,
+    timeline,
+)
 from enos.report.readings import Readings, Run, Scenario
 from enos.report.timeline import Bars, Line, Plot
 
@@ -119,3 +127,56 @@ def test_an_experiment_in_which_nothing_happened_has_no_time_line() -> None:
     never = Run(name="bench-x", scenarios=(scenario(began=0.0),))
     assert timeline(Readings(runs=(never,)), "demo") is None
     assert span_of(never) is None
+
+
+def changed(number: int, what: str, kind: str, at: float | None) -> dict[str, Any]:
+    ended = None if at is None else at + 0.5
+    told = {"number": number, "what": what, "kind": kind, "at": at, "ended": ended}
+    return told | {"ok": at is not None}
+
+
+def spans(*events: dict[str, Any]) -> dict[str, tuple[float, float]]:
+    return {one.label: (one.start, one.end) for one in changes(events)}
+
+
+def test_a_change_lasts_until_what_undoes_it() -> None:
+    found = spans(
+        changed(1, "core | edge1: delay 100ms", "link", 10.0),
+        changed(2, "partition core | edge2", "partition", 20.0),
+        changed(3, "stop nova-conductor", "stop", 30.0),
+        changed(4, "heal core | edge2", "heal", 40.0),
+        changed(5, "start nova-conductor", "start", 50.0),
+        changed(0, "heal what is left", "end", 60.0),
+    )
+
+    assert found == {
+        "core | edge1: delay 100ms": (10.0, 60.0),
+        "partition core | edge2": (20.0, 40.0),
+        "stop nova-conductor": (30.0, 50.0),
+        "heal core | edge2": (40.0, 40.5),
+        "start nova-conductor": (50.0, 50.5),
+        "heal what is left": (60.0, 60.5),
+    }
+
+
+def test_a_change_nothing_undid_is_as_long_as_it_took() -> None:
+    assert spans(changed(1, "pause compute-1", "pause", 5.0)) == {
+        "pause compute-1": (5.0, 5.5)
+    }
+
+
+def test_an_event_that_was_not_reached_is_not_drawn() -> None:
+    assert spans(changed(1, "heal", "heal", None)) == {}
+
+
+def test_events_of_a_run_are_drawn_with_it() -> None:
+    run = replace(RUN, events=(changed(1, "partition a | b", "partition", 203.0),))
+
+    drawn = timeline(Readings(runs=(run,)), "demo")
+
+    assert drawn is not None
+    assert [lane.title for lane in drawn.lanes] == [
+        "Benchmark demo, 16:42:18",
+        "Events",
+    ]
+    assert [mark.label for mark in drawn.marks] == ["partition a | b"]

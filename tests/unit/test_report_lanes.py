@@ -1,0 +1,82 @@
+import json
+from dataclasses import asdict
+
+from enos.metrics.series import Series
+from enos.report.lanes import MOST, USUAL, plots, wanted
+from enos.report.readings import read
+
+
+def series(
+    measure: str, host: str = "control-1", instance: str = "", *, value: float = 1.0
+) -> Series:
+    return Series(
+        measure=measure,
+        host=host,
+        instance=instance,
+        unit="B/s" if measure.startswith("net") else "cores",
+        points=((1.0, value), (2.0, value)),
+    )
+
+
+def test_lanes_come_in_their_order_and_only_when_there_is_something() -> None:
+    found = plots([series("net_rx", instance="eth0"), series("cpu")])
+
+    assert [(one.title, one.unit) for one in found] == [
+        ("CPU", "cores"),
+        ("Network, received", "B/s"),
+    ]
+
+
+def test_a_line_is_named_by_what_tells_it_from_the_others() -> None:
+    cpu, network = plots(
+        [
+            series("cpu", "control-1"),
+            series("cpu", "compute-1"),
+            series("net_tx", "control-1", "eth0"),
+            series("net_tx", "control-1", "eth1"),
+        ]
+    )
+
+    assert [line.label for line in cpu.lines] == ["control-1", "compute-1"]
+    assert [line.label for line in network.lines] == [
+        "eth0 control-1",
+        "eth1 control-1",
+    ]
+
+
+def test_bridges_and_taps_do_not_count_traffic_again() -> None:
+    names = ("eth0", "enp3s0", "lo", "br-ex", "tap1f", "qvo12", "docker0")
+
+    (network,) = plots([series("net_rx", instance=name) for name in names])
+
+    assert [line.label for line in network.lines] == [
+        "eth0 control-1",
+        "enp3s0 control-1",
+    ]
+
+
+def test_of_many_lines_the_greatest_are_drawn_and_the_title_says_so() -> None:
+    many = [series("container_cpu", instance=f"c{n}", value=n) for n in range(40)]
+
+    (lane,) = plots(many)
+
+    assert lane.title == "CPU of containers (12 of 40)"
+    assert len(lane.lines) == MOST
+    assert [line.label for line in lane.lines][:2] == ["c28 control-1", "c29 control-1"]
+
+
+def test_any_measure_can_be_asked_for() -> None:
+    assert wanted([]) == USUAL
+    assert [one.title for one in wanted(["cpu", "haproxy_queue"])] == [
+        "CPU",
+        "haproxy_queue",
+    ]
+
+
+def test_measures_that_were_kept_are_read_as_they_were() -> None:
+    kept = [series("cpu"), series("net_rx", instance="eth0")]
+
+    found = read({"results/measures.json": json.dumps([asdict(one) for one in kept])})
+
+    assert [asdict(one) for one in found.series] == [asdict(one) for one in kept]
+    assert plots(found.series) == plots(kept)
