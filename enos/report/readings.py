@@ -32,6 +32,7 @@ WANTED = (
 """The files a report is made of, as patterns of fnmatch(3)."""
 
 Event = dict[str, Any]
+_WRONG = (ValueError, LookupError, TypeError, AttributeError, OverflowError, csv.Error)
 _FOLDER = re.compile(r"bench-[0-9-]{10}T(?P<time>[0-9-]{8})-(?P<workload>.+)")
 
 
@@ -168,7 +169,7 @@ def read(material: Mapping[str, str]) -> Readings:
             return default
         try:
             return reader(material[path])
-        except (ValueError, LookupError, TypeError, AttributeError) as bad:
+        except _WRONG as bad:
             notes.append(f"{path} cannot be read: {type(bad).__name__}: {bad}")
             return default
 

@@ -1,6 +1,6 @@
 import json
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enos.report.readings import WANTED, read, wanted
@@ -78,6 +78,7 @@ def test_a_line_cut_off_by_a_crash_is_left_out() -> None:
     assert found.notes == ()
 
 
+@settings(max_examples=40)
 @given(
     st.dictionaries(
         st.sampled_from([pattern.replace("*", "bench-x") for pattern in WANTED]),
