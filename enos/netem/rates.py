@@ -127,10 +127,11 @@ def wire_rate(pair: Pair, output: str) -> float:
         )
     ip = IPV6 if ":" in pair.address else IPV4
     if said["start"]["test_start"]["protocol"] == "UDP":
-        total = said["end"]["sum"]
-        share = 1 - total["lost_percent"] / 100
+        # What arrived, over the time of sending: the receiver's own time has a tail,
+        # and its count of losses takes copies and overtaken packets for others.
+        arrived, sent = (said["end"][key] for key in ("sum_received", "sum_sent"))
         payload, headers = UDP_BYTES, UDP
-        bits = total["bits_per_second"] * share
+        bits = 8 * arrived["bytes"] / sent["seconds"]
     else:
         payload, headers = said["start"]["tcp_mss_default"], TCP
         bits = said["end"]["sum_received"]["bits_per_second"]

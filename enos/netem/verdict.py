@@ -252,8 +252,9 @@ def _rate(pair: Pair, got: float, base: float | None) -> Verdict:
     way = pair.there
     asked = way.rate.bits if way.rate else 0.0
     arrives = (1 - way.loss.value / 100) * (1 - way.corrupt.value / 100)
-    # Lost after the rate in user space, before it in netem: either is as asked.
-    low, high = asked * arrives * (1 - RATE_SHARE), asked * (1 + RATE_SHARE)
+    # Lost and doubled after the rate in user space, before it in netem: both will do.
+    most = 1 + way.duplicate.value / 100
+    low, high = asked * arrives * (1 - RATE_SHARE), asked * most * (1 + RATE_SHARE)
     # A link that is slower by itself cannot prove the rate, nor does it disprove it.
     slower = base is not None and base < asked
     return Verdict(

@@ -330,6 +330,18 @@ def test_the_rate_on_the_wire_counts_the_headers() -> None:
     assert wire_rate(pair(), json.dumps(output)) == pytest.approx(1514e3)
 
 
+def test_what_arrives_of_datagrams_counts_over_the_time_of_sending() -> None:
+    output = {
+        "start": {"test_start": {"protocol": "UDP"}},
+        "end": {
+            "sum_sent": {"seconds": 3.0, "bytes": 1400 * 3000},
+            "sum_received": {"seconds": 3.5, "bytes": 1400 * 2700},
+        },
+    }
+
+    assert wire_rate(pair(), json.dumps(output)) == pytest.approx(2700 * 8 * 1442 / 3)
+
+
 def test_an_error_of_iperf3_names_both_hosts() -> None:
     with pytest.raises(EmulationError, match="from `a` to `b`: unable to connect"):
         wire_rate(pair(), json.dumps({"error": "unable to connect"}))
