@@ -17,7 +17,7 @@ def command(options: Options, file: Path) -> None:
     What is there already is left alone: an interrupted deployment goes on.
     """
     from enos import content
-    from enos.phases import init, install, up
+    from enos.phases import init, install, metrics, up
 
     with begun(options, content.find("topologies", file)) as session:
         if options.dry_run:
@@ -25,6 +25,7 @@ def command(options: Options, file: Path) -> None:
             return
         up.run(session)
         up.make_current(session, options.cwd)
+        metrics.run(session)
         install.run(session, again=False)
         init.run(session)
     options.console.next_command("enos tc")

@@ -14,7 +14,7 @@ from enos.cli.options import EXPERIMENT_FILE, Options, common
 def command(options: Options, file: Path) -> None:
     """Get the machines of an experiment, with all they need before OpenStack."""
     from enos import content
-    from enos.phases import up
+    from enos.phases import metrics, up
 
     with begun(options, content.find("topologies", file)) as session:
         if options.dry_run:
@@ -22,4 +22,5 @@ def command(options: Options, file: Path) -> None:
             return
         up.run(session)
         up.make_current(session, options.cwd)
+        metrics.run(session)
     options.console.next_command("enos os")

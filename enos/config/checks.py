@@ -83,9 +83,9 @@ def warnings(
     if file.kolla_ansible:
         said = "`kolla-ansible` only chooses the release: its version is pinned by enos"
         found.append(document.problem((_requirement(document),), said, key=True))
-    if file.enable_monitoring:
-        said = "`enable_monitoring` has no effect: nothing is collected yet"
-        found.append(document.problem(("enable_monitoring",), said, key=True))
+    if "monitoring" in document.value and not file.enable_monitoring:
+        said = "`monitoring` has no effect without `enable_monitoring: true`"
+        found.append(document.problem(("monitoring",), said, key=True))
     if "control" not in roles(demand) and not file.inventory:
         said = "no machine has the role `control`: OpenStack cannot be deployed"
         found.append(document.problem((), said))

@@ -7,9 +7,12 @@ from typing import Any
 
 from enos.config.checks import crossed, inventory, release_of, warnings
 from enos.config.constraints import NetworkConstraints
+from enos.config.events import Timeline
 from enos.config.links import constraints
+from enos.config.monitoring import Monitoring
 from enos.config.schema import ExperimentFile
 from enos.config.source import Document, attempt, read
+from enos.config.timeline import timeline
 from enos.config.topology import Machines, groups, machines, roles
 from enos.config.wording import keys_of, kind_of, spellings
 from enos.config.yamltree import Loc, Problem
@@ -51,6 +54,15 @@ class GuestImage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What the parts of a file come to that no schema reads."""
+
+    demand: Demand
+    constraints: NetworkConstraints
+    events: Timeline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
     """One experiment file, understood.
 
@@ -66,6 +78,7 @@ class Experiment:
         virt: `qemu`, `kvm` or `fake`.
         fake_computes: fake computes on each compute machine, when `virt` is `fake`.
         guest_image: None for the one enos builds.
+        monitoring: None for none.
         osprofiler: whether requests can be traced.
         warnings: what the user should know, ``file:line:column: …`` each.
         text: the file, verbatim.
@@ -77,6 +90,7 @@ class Experiment:
     settings: Mapping[str, Any]
     demand: Demand
     constraints: NetworkConstraints
+    events: Timeline
     release: str
     kolla_ansible: str
     kolla: Mapping[str, Any]
@@ -87,7 +101,7 @@ class Experiment:
     fake_computes: int
     guest_image: GuestImage | None
     osprofiler: bool
-    monitoring: bool
+    monitoring: Monitoring | None
     warnings: tuple[str, ...]
     text: str
 
@@ -127,28 +141,27 @@ def load_experiment(
     found += (*document.problems, *_explained(document, problems, kind))
     asked = machines(document, kind.Machine) if kind else NOTHING
     shaping, wrong = constraints(document, asked.names)
-    found += (*asked.problems, *wrong)
+    events, muddled = timeline(document, asked.demand, asked.names)
+    found += (*asked.problems, *wrong, *muddled)
     if file is not None:
         found += crossed(document, file, base or path.parent)
     if found or file is None:
         raise document.failure(found)
-    return _experiment(document, file, asked.demand, shaping, base or path.parent)
+    asking = _Asked(demand=asked.demand, constraints=shaping, events=events)
+    return _experiment(document, file, asking, base or path.parent)
 
 
 def _experiment(
-    document: Document,
-    file: ExperimentFile,
-    demand: Demand,
-    shaping: NetworkConstraints,
-    base: Path,
+    document: Document, file: ExperimentFile, asked: _Asked, base: Path
 ) -> Experiment:
     guest = file.guest_image
     return Experiment(
         name=file.name,
         provider=file.provider["type"],
         settings=_settings(file.provider),
-        demand=demand,
-        constraints=shaping,
+        demand=asked.demand,
+        constraints=asked.constraints,
+        events=asked.events,
         release=release_of(file) or file.release,
         kolla_ansible=file.kolla_ansible,
         kolla=file.kolla,
@@ -159,8 +172,8 @@ def _experiment(
         fake_computes=file.fake_computes,
         guest_image=GuestImage(**guest.model_dump()) if guest else None,
         osprofiler=file.osprofiler,
-        monitoring=file.enable_monitoring,
-        warnings=warnings(document, file, demand),
+        monitoring=file.monitoring.monitoring() if file.enable_monitoring else None,
+        warnings=warnings(document, file, asked.demand),
         text=document.text,
     )
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BeforeValidator, Field, WithJsonSchema
 
+from enos.config.monitoring import MonitoringSection
 from enos.config.sections import (
     Constraints,
     Guest,
@@ -40,6 +41,7 @@ SECTION = WithJsonSchema(
         ]
     }
 )
+EVENTS = WithJsonSchema({"type": ["array", "object", "string"]})
 
 
 class ExperimentFile(Strict):
@@ -69,6 +71,11 @@ class ExperimentFile(Strict):
         validation_alias=AliasChoices("network_constraints", "network constraints"),
         description="Delay, rate and loss between groups.",
         examples=[{"src": "grp1", "dst": "grp2", "delay": "25ms", "symmetric": True}],
+    )
+    events: Annotated[Any, EVENTS] = Field(
+        default=None,
+        description="What changes while a benchmark runs, see the forms below.",
+        examples=[["at 60s: partition grp1|grp2", "at 120s: heal"]],
     )
     release: Annotated[Literal["2025.1", "2025.2", "2026.1"], BeforeValidator(text)] = (
         Field(
@@ -126,8 +133,13 @@ class ExperimentFile(Strict):
     )
     enable_monitoring: bool = Field(
         default=False,
-        description="Known to older files; nothing is collected yet.",
+        description="Measure machines, containers and services from `enos up` on.",
         examples=[True],
+    )
+    monitoring: MonitoringSection = Field(
+        default=MonitoringSection(),
+        description="How they are measured, with `enable_monitoring: true`.",
+        examples=[{"interval": "10s"}],
     )
     hosts: Any = Field(
         default=None,

@@ -15,7 +15,7 @@ from enos.kolla import globals as variables
 from enos.kolla import releases
 from enos.kolla.nodes import probe
 from enos.kolla.plan import Deployment, Place, Wish, plan_deployment
-from enos.phases import images
+from enos.phases import images, metrics
 from enos.phases.foreseen import brought
 from enos.phases.session import Session, phase
 from enos.state.directory import write_atomically
@@ -64,14 +64,15 @@ def run(session: Session, *, again: bool = True) -> None:
         if not again and deployed(session) == fingerprint(plan):
             with running.session.progress.step("OpenStack") as step:
                 step.skipped("deployed from the same inventory and variables")
-            return
-        with _deploying(session, plan):
-            kolla.deploy(
-                plan,
-                shell=running.session.shell,
-                progress=running.session.progress,
-                remembered=_remembered(session),
-            )
+        else:
+            with _deploying(session, plan):
+                kolla.deploy(
+                    plan,
+                    shell=running.session.shell,
+                    progress=running.session.progress,
+                    remembered=_remembered(session),
+                )
+        metrics.follow_services(running.session, plan.inventory, plan.variables)
 
 
 def act(session: Session, action: str, tags: Sequence[str] = ()) -> None:
@@ -87,6 +88,7 @@ def act(session: Session, action: str, tags: Sequence[str] = ()) -> None:
                 action=action,
                 tags=tags,
             )
+        metrics.follow_services(running.session, plan.inventory, plan.variables)
 
 
 def command(session: Session, words: Sequence[str]) -> None:

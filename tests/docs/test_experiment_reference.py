@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from enos.config.advanced import AdvancedMachine
+from enos.config.monitoring import MonitoringSection
 from enos.config.schema import ExperimentFile
 from enos.config.sections import (
     Constraint,
@@ -35,6 +36,7 @@ MODELS: dict[str, type[BaseModel]] = {
         Guest,
         Images,
         LossModel,
+        MonitoringSection,
         Registry,
     )
 }

@@ -1,0 +1,147 @@
+"""`enos metrics`: what the machines did."""
+
+import csv
+import io
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from enos.cli.opening import opened
+from enos.cli.options import Options, common
+
+if TYPE_CHECKING:
+    from enos.metrics.series import Series
+
+
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def moment(text: str) -> float:
+    """Return epoch seconds for those, ISO 8601, or how long ago: ``10m``.
+
+    >>> moment("1700000000.5")
+    1700000000.5
+    >>> moment("2026-11-21T17:00:00+00:00")
+    1795280400.0
+    """
+    try:
+        if text[-1:] in SECONDS:
+            return time.time() - float(text[:-1]) * SECONDS[text[-1]]
+        if text.replace(".", "", 1).isdigit():
+            return float(text)
+        return datetime.fromisoformat(text).astimezone().timestamp()
+    except ValueError:
+        told = f"`{text}` is no moment: write 2026-11-21T17:00:00 or 10m (ago)"
+        raise click.BadParameter(told) from None
+
+
+@click.group("metrics")
+def command() -> None:
+    """See what machines, containers and services did."""
+
+
+@command.command("query")
+@click.argument("statement", required=False)
+@click.option("-m", "--measure", "measures", multiple=True, help="`cpu`, `memory`, ….")
+@click.option("--host", "hosts", multiple=True, metavar="HOST|ROLE|GROUP")
+@click.option("--from", "begin", type=moment, help="Time, or how long ago: 10m.")
+@click.option("--to", "end", type=moment, help="Likewise.")
+@click.option("--every", type=float, metavar="SECONDS", help="Means over so long.")
+@click.option("--csv", "as_csv", is_flag=True, help="A row for each point.")
+@click.option("--url", metavar="URL", help="Another database, http://host:8086.")
+@common
+def query(options: Options, statement: str | None, **given: Any) -> None:  # noqa: ANN401 - options
+    """Print measures of a span, or the answer to a STATEMENT of InfluxQL."""
+    from enos.metrics import database
+    from enos.metrics.series import query as ask
+    from enos.phases import logs, metrics
+
+    as_csv, url = given.pop("as_csv"), given.pop("url")
+    hosts = given.pop("hosts")
+    if url:
+        source = database.at(url)
+    else:
+        with opened(options, reread=False, lock=False) as session:
+            source = metrics.influx(session)
+            named = [logs.hosts_of(session.testbed, word) for word in hosts]
+            hosts = tuple(host.name for several in named for host in several)
+    if statement:
+        _tell_answer(source.ask(statement), options, as_csv=as_csv)
+    else:
+        _tell_series(ask(source, hosts=hosts, **given), options, as_csv=as_csv)
+
+
+@command.command("status")
+@common
+def status(options: Options) -> None:
+    """Tell how the measuring goes; fails when a machine is not measured."""
+    from enos.phases import metrics
+
+    with opened(options, reread=False, lock=False) as session:
+        found = metrics.status(session)
+        interval = metrics.planned(session).interval
+    if options.json:
+        options.console.result_json([asdict(one) for one in found])
+    else:
+        for one in found:
+            options.console.result(_line(one))
+    metrics.require(found, interval)
+
+
+def _line(one: Any) -> str:  # noqa: ANN401 - AgentStatus, imported late
+    age = "no sample" if one.age is None else f"{one.age:.0f} s ago"
+    cost = "" if one.cost is None else f", {one.cost:.1%} of a core"
+    lost = f", {one.dropped:.0f} dropped" if one.dropped else ""
+    return f"{one.host:<16} {age}, {one.waiting:.0f} points wait{lost}{cost}"
+
+
+def _tell_answer(answer: Any, options: Options, *, as_csv: bool) -> None:  # noqa: ANN401 - JSON
+    from enos.metrics.series import results
+
+    tables = [one for result in results(answer) for one in result.get("series", ())]
+    if not as_csv:
+        options.console.result_json(tables)
+        return
+    for table in tables:
+        tags = table.get("tags", {})
+        head = ["name", *tags, *table["columns"]]
+        rows = [[table["name"], *tags.values(), *row] for row in table["values"]]
+        options.console.result(_csv(head, rows))
+
+
+def _tell_series(found: "Sequence[Series]", options: Options, *, as_csv: bool) -> None:
+    if options.json:
+        options.console.result_json([asdict(one) for one in found])
+    elif as_csv:
+        head = ("time", "measure", "host", "instance", "value", "unit")
+        rows = (
+            (when, one.measure, one.host, one.instance, value, one.unit)
+            for one in found
+            for when, value in one.points
+        )
+        options.console.result(_csv(head, rows))
+    else:
+        for one in found:
+            options.console.result(_summary(one))
+
+
+def _summary(one: "Series") -> str:
+    values = [value for _, value in one.points]
+    mean = sum(values) / len(values)
+    return (
+        f"{one.measure:<20} {one.host:<14} {one.instance or '-':<28} "
+        f"mean {mean:.4g}, max {max(values):.4g}, last {values[-1]:.4g} {one.unit}, "
+        f"{len(values)} samples"
+    )
+
+
+def _csv(head: Sequence[str], rows: Any) -> str:  # noqa: ANN401 - any rows
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows(rows)
+    return out.getvalue().rstrip("\n")

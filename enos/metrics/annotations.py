@@ -1,0 +1,43 @@
+"""What happened, as points of the measurement `events` beside the measures. Pure.
+
+Each has the tags `kind` (``phase``, ``scenario``, ``event``) and `what`, and the
+fields `status`, `phase`, `host` and, at an end, `seconds`. Grafana draws them with
+``SELECT "status" FROM "events" WHERE $timeFilter``.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+MEASUREMENT = "events"
+_TAG = str.maketrans({",": "\\,", " ": "\\ ", "=": "\\=", "\n": "\\ "})
+_FIELDS = ("status", "phase", "host")
+
+
+def lines(journal: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return line protocol, times in ms, for the events of a journal."""
+    return tuple(_line(event, kind) for event in journal if (kind := _kind(event)))
+
+
+def _kind(event: Mapping[str, Any]) -> str:
+    match event:
+        case {"kind": "step", "phase": "bench"}:
+            return "scenario"
+        case {"kind": "phase" | "event" as kind}:
+            return str(kind)
+        case _:
+            return ""
+
+
+def _line(event: Mapping[str, Any], kind: str) -> str:
+    what = str(event["what"]).strip().rstrip("\\") or "-"
+    fields = [f"{key}={_quoted(event[key])}" for key in _FIELDS if event.get(key)]
+    if "seconds" in event:
+        fields.append(f"seconds={float(event['seconds'])}")
+    told = ",".join(fields) or f"status={_quoted('happened')}"
+    stamp = round(float(event["time"]) * 1000)
+    return f"{MEASUREMENT},kind={kind},what={what.translate(_TAG)} {told} {stamp}"
+
+
+def _quoted(value: object) -> str:
+    text = str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
+    return f'"{text}"'

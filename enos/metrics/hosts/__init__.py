@@ -1,0 +1,1 @@
+"""Programs that enos runs on the machines, by their Python, fed on standard input."""

@@ -1,0 +1,146 @@
+"""The programs that measure, from Debian's packages: fetched here, once.
+
+Machines need no way to a mirror then, and all of them, today and in a year, run the
+same versions. A machine of another distribution is left to its own apt.
+"""
+
+import fcntl
+import hashlib
+import tarfile
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from enos.cloud.debian import Packages
+from enos.errors import CapabilityError, ImageError
+from enos.metrics.hosts import install
+from enos.metrics.plan import AGENT, DATABASE, PACKAGES, MonitoringPlan
+from enos.phases.session import Session
+from enos.process import Shell
+from enos.progress import Progress
+from enos.remote import on_each, run_on
+from enos.testbed import Host
+
+ASK = (
+    '. /etc/os-release; echo "$ID ${VERSION_CODENAME:--} $(dpkg --print-architecture)"'
+)
+RECIPE = 1  # raise it when what is kept of the packages changes
+KEPT = {
+    AGENT: (
+        "usr/sbin/collectd",
+        "usr/lib/collectd/python.so",
+        "usr/lib/collectd/interface.so",
+        "usr/lib/collectd/load.so",
+        "usr/lib/collectd/disk.so",
+        "usr/share/collectd/types.db",
+        "usr/lib/python3/dist-packages/pymysql",
+        "usr/lib/enos",
+    ),
+    DATABASE: ("usr/bin/influxd",),
+}
+"""unit → what of its packages it runs with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """What tells one machine's packages from another's."""
+
+    distribution: str
+    suite: str
+    architecture: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """Bundles of programs, kept in the cache.
+
+    Attributes:
+        cache: the folder all experiments of this user share.
+
+    """
+
+    cache: Path
+    shell: Shell
+    progress: Progress
+
+    def bundle(self, kind: Kind, units: Sequence[str]) -> Path:
+        """Return a tar file with the programs of some units, made when missing.
+
+        Raises CapabilityError when this machine cannot get Debian's packages.
+        """
+        recipe = f"{RECIPE} {sorted(units)} {[KEPT[unit] for unit in sorted(units)]}"
+        digest = hashlib.sha256(recipe.encode()).hexdigest()[:12]
+        name = f"enos-metrics-{kind.suite}-{kind.architecture}-{digest}.tar.gz"
+        file = self.cache / "metrics" / name
+        with _locked(file.with_suffix(".lock")):
+            if not file.exists():
+                with self.progress.step(f"packages for {kind.suite}") as step:
+                    step.awaiting(", ".join(units))
+                    self._make(file, kind, units)
+        return file
+
+    def _make(self, file: Path, kind: Kind, units: Sequence[str]) -> None:
+        wanted = [package for unit in units for package in PACKAGES[unit]]
+        with tempfile.TemporaryDirectory(dir=file.parent) as folder:
+            place, root = Path(folder) / "apt", Path(folder) / "root"
+            packages = Packages(
+                place=place,
+                suite=kind.suite,
+                architecture=kind.architecture,
+                shell=self.shell,
+            )
+            try:
+                packages.update()
+                packages.unpack(wanted, root)
+                if library := install.libpython(root):
+                    packages.unpack([library], root)
+                    install.gather_libraries(root)
+            except (ImageError, CapabilityError) as away:
+                hint = "check this machine's apt mirror"
+                message = f"Debian's {', '.join(wanted)} cannot be had"
+                details = f"{away.message}\n{away.details}".strip()
+                raise CapabilityError(message, hint=hint, details=details) from away
+            draft = Path(folder) / file.name
+            with tarfile.open(draft, "w:gz", compresslevel=6) as tar:
+                for unit in units:
+                    for path in KEPT[unit]:
+                        tar.add(root / path, arcname=path)
+            draft.replace(file)
+
+
+def bundles(plan: MonitoringPlan, session: Session) -> dict[str, Path]:
+    """Return host → bundle, for the machines that run a Debian.
+
+    For the others nothing: they ask their own apt. So do all where this machine
+    cannot get packages itself.
+    """
+    sockets = session.directory.sockets
+    store = Store(cache=session.cache, shell=session.shell, progress=session.progress)
+
+    def ask(host: Host) -> Kind:
+        done = run_on(session.shell, host, ("sh", "-c", ASK), sockets=sockets)
+        distribution, suite, architecture = (*done.stdout.split(), "", "", "")[:3]
+        return Kind(distribution=distribution, suite=suite, architecture=architecture)
+
+    kinds = on_each((one.host for one in plan.hosts), ask)
+    found = {}
+    try:
+        for one in plan.hosts:
+            kind = kinds[one.host.name]
+            if kind.distribution == "debian":
+                found[one.host.name] = store.bundle(kind, one.units)
+    except CapabilityError as lacking:
+        why = f"{lacking.message}: the machines ask their own mirrors"
+        session.progress.decision(why)
+        return {}
+    return found
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,219 @@
+"""Monitoring: agents on the machines, what they measured, and whether all of it."""
+
+import json
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from enos.ansible.inventory import Inventory
+from enos.errors import MonitoringError, StateError
+from enos.metrics import accounts, annotations, converge, database, gaps
+from enos.metrics.plan import MonitoringPlan, plan_monitoring, service_files
+from enos.metrics.series import Series, query
+from enos.phases import agents
+from enos.phases.session import Session, phase
+from enos.state.directory import write_atomically
+from enos.testbed import Testbed
+
+PHASE = "metrics"
+PASSWORD = Path("metrics") / "password"
+COVERAGE = "metrics.json"
+"""File beside a run's results: whether the machines were measured all along."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentStatus:
+    """How the measuring of one machine goes.
+
+    Attributes:
+        age: seconds since its last sample, None for none.
+        waiting: points the agent could not yet send.
+        dropped: points it had to throw away.
+        cost: share of a core the agent takes, None while unknown.
+
+    """
+
+    host: str
+    age: float | None
+    waiting: float = 0.0
+    dropped: float = 0.0
+    cost: float | None = None
+
+
+def planned(session: Session, testbed: Testbed | None = None) -> MonitoringPlan:
+    """Return the monitoring of the experiment; raises StateError when it has none."""
+    wanted = session.experiment.monitoring
+    if wanted is None:
+        raise StateError(
+            f"`{session.directory.path.name}` is not monitored",
+            hint="write `enable_monitoring: true` in the experiment file, then"
+            " run `enos up`",
+        )
+    chosen = testbed or session.testbed
+    return plan_monitoring(chosen, wanted, password=_password(session))
+
+
+def run(session: Session) -> None:
+    """Have agents and database run, or not, as the experiment file says."""
+    if session.experiment.monitoring is None:
+        if PHASE in session.directory.load().phases:
+            remove(session)
+        return
+    with phase(session, PHASE) as running:
+        inner, plan = running.session, planned(session)
+        for why in plan.decisions:
+            inner.progress.decision(why)
+        sockets = inner.directory.sockets
+        converge.converge(
+            plan,
+            inner.shell,
+            inner.progress,
+            bundles=agents.bundles(plan, inner),
+            sockets=sockets,
+        )
+        running.facts.update({"url": plan.url, "interval": plan.interval})
+
+
+def remove(session: Session) -> None:
+    """Remove agents, database and measures from the machines."""
+    sockets = session.directory.sockets
+    converge.remove(session.testbed, session.shell, session.progress, sockets=sockets)
+    session.directory.save(session.directory.load().without_phases(PHASE))
+
+
+def follow_services(
+    session: Session, inventory: Inventory, variables: Mapping[str, Any]
+) -> None:
+    """Tell the agents how to ask the services that were deployed."""
+    if not monitored(session):
+        return
+    file = session.directory.kolla / "passwords.yml"
+    known = yaml.safe_load(file.read_text(encoding="utf-8"))
+    groups = accounts.GROUPS.values()
+    members = {group: inventory.members(group) for group in groups}
+    told = service_files(session.testbed, accounts.accounts(members, variables, known))
+    with session.progress.step("monitoring of the services"):
+        sockets = session.directory.sockets
+        converge.put(told, session.testbed, session.shell, sockets=sockets)
+
+
+def monitored(session: Session) -> bool:
+    """Tell whether agents run on the machines."""
+    wanted = session.experiment.monitoring is not None
+    return wanted and session.directory.load().done(PHASE)
+
+
+def influx(session: Session) -> database.Influx:
+    """Return the experiment's database; raises StateError when there is none."""
+    plan = planned(session)
+    session.require(PHASE)
+    return database.of_plan(plan, session.shell, session.directory.sockets)
+
+
+def annotate(session: Session) -> None:
+    """Write what happened beside the measures; again and again, harmlessly."""
+    influx(session).write(annotations.lines(session.directory.journal.events()))
+
+
+def covered(session: Session, folder: Path, begin: float) -> gaps.Coverage | None:
+    """Find out whether a run was measured all along, and keep that with its results.
+
+    None for an experiment without monitoring. Never raises for missing measures: the
+    run is over and its results are to be kept; `Coverage.require` raises.
+    """
+    if not monitored(session):
+        return None
+    with session.progress.step("measures of the run") as step:
+        step.awaiting("the last samples")
+        time.sleep(planned(session).interval)
+        found = coverage(session, begin, time.time())
+        text = json.dumps(found.to_json(), indent=2) + "\n"
+        write_atomically(folder / COVERAGE, text)
+    for gap in found.gaps:
+        session.progress.warn(f"measures are missing of {gap}")
+    if found.problem:
+        session.progress.warn(found.problem)
+    return found
+
+
+def coverage(session: Session, begin: float, end: float) -> gaps.Coverage:
+    """Return what is missing of a span, whatever the state of the database."""
+    plan = planned(session)
+    span = gaps.Coverage(
+        begin=begin,
+        end=end,
+        interval=plan.interval,
+        hosts=tuple(one.host.name for one in plan.hosts),
+    )
+    try:
+        annotate(session)
+        found = series(session, [gaps.HEARTBEAT], begin=begin, end=end)
+    except MonitoringError as silent:
+        return replace(span, problem=silent.message)
+    return replace(span, gaps=gaps.find(found, span))
+
+
+def series(
+    session: Session,
+    measures: Sequence[str] = (),
+    hosts: Sequence[str] = (),
+    *,
+    begin: float | None = None,
+    end: float | None = None,
+    every: float | None = None,
+) -> tuple[Series, ...]:
+    """Return what was measured; arguments as those of `enos.metrics.series.query`."""
+    return query(
+        influx(session),
+        measures=measures,
+        hosts=hosts,
+        begin=begin,
+        end=end,
+        every=every,
+    )
+
+
+def status(session: Session) -> tuple[AgentStatus, ...]:
+    """Return how the measuring of each machine goes, now."""
+    wanted = (gaps.HEARTBEAT, "agent_waiting", "agent_dropped", "agent_cpu")
+    now, plan = time.time(), planned(session)
+    found = series(session, wanted, begin=now - 3600)
+    last = {(one.measure, one.host, one.instance): one.points[-1] for one in found}
+
+    def told(host: str) -> AgentStatus:
+        beat = last.get((gaps.HEARTBEAT, host, ""))
+        cost = last.get(("agent_cpu", host, "agent"))
+        return AgentStatus(
+            host=host,
+            age=round(max(0.0, now - beat[0]), 1) if beat else None,
+            waiting=last.get(("agent_waiting", host, ""), (0.0, 0.0))[1],
+            dropped=last.get(("agent_dropped", host, ""), (0.0, 0.0))[1],
+            cost=cost[1] if cost else None,
+        )
+
+    return tuple(told(one.host.name) for one in plan.hosts)
+
+
+def require(found: Sequence[AgentStatus], interval: float) -> None:
+    """Raise MonitoringError when a machine has no sample of late."""
+    latest = gaps.PERIODS * interval
+    late = [one.host for one in found if one.age is None or one.age > latest]
+    if late:
+        raise MonitoringError(
+            f"{', '.join(late)} had no sample for {latest:g} s",
+            hint="`enos up -f FILE` starts agents that have ended",
+        )
+
+
+def _password(session: Session) -> str:
+    """Return the password of the database, made once per experiment."""
+    file = session.directory.path / PASSWORD
+    if not file.exists():
+        file.parent.mkdir(mode=0o700, exist_ok=True)
+        write_atomically(file, secrets.token_urlsafe(24) + "\n", mode=0o600)
+    return file.read_text(encoding="ascii").strip()

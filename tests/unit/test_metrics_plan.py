@@ -1,0 +1,205 @@
+"""What every machine gets, what is told to the database, what is missing of a span."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from enos.config.monitoring import Monitoring
+from enos.errors import ConfigError, MonitoringError
+from enos.metrics import accounts, annotations, gaps
+from enos.metrics.plan import (
+    AGENT,
+    PLACE,
+    MonitoringPlan,
+    as_lines,
+    plan_monitoring,
+    service_files,
+)
+from enos.metrics.series import Series
+from enos.testbed import Host, Network, Nic, Testbed
+
+Golden = Callable[[str, str], None]
+PASSWORD = "not-for-your-eyes"
+
+
+def node(number: int, name: str, *roles: str) -> Host:
+    nic = Nic(device="eth0", network="api", addresses=(f"10.0.0.{number}/24",))
+    return Host(name=name, address=f"192.0.2.{number}", roles=roles, nics=(nic,))
+
+
+def bed(*hosts: Host) -> Testbed:
+    network = Network(name="api", cidr="10.0.0.0/24", roles=("api",))
+    return Testbed(provider="t", hosts=hosts, networks=(network,))
+
+
+BED = bed(node(2, "control-1", "control"), node(3, "compute-1", "compute"))
+
+
+def planned(testbed: Testbed = BED) -> MonitoringPlan:
+    return plan_monitoring(testbed, Monitoring(interval=10), password=PASSWORD)
+
+
+def test_the_files_of_every_machine_are_those_of_the_golden_file(
+    golden: Golden,
+) -> None:
+    parts = [*as_lines(planned()), ""]
+    for one in planned().hosts:
+        for path, file in one.files.items():
+            if "/python/" not in path:
+                parts += [f"=== {one.host.name}:{path} {file.mode:04o}", file.text]
+
+    golden("metrics/files.txt", "\n".join(parts))
+
+
+def test_the_plan_for_people_does_not_tell_the_password() -> None:
+    assert PASSWORD not in "\n".join(as_lines(planned()))
+    assert PASSWORD not in repr(planned())
+
+
+def test_only_private_files_hold_the_password() -> None:
+    files = [file for one in planned().hosts for file in one.files.values()]
+
+    assert {file.mode for file in files if PASSWORD in file.text} == {0o600}
+
+
+@pytest.mark.parametrize(
+    ("roles", "chosen"),
+    [
+        (("control", "bench", "monitoring"), "monitoring"),
+        (("control", "bench"), "bench"),
+        (("compute", "control"), "control"),
+    ],
+)
+def test_the_database_is_where_the_roles_say(
+    roles: tuple[str, ...], chosen: str
+) -> None:
+    hosts = [node(number, role, role) for number, role in enumerate(roles, 2)]
+
+    assert planned(bed(*hosts)).database.name == chosen
+
+
+def test_without_a_fitting_role_there_is_no_plan() -> None:
+    with pytest.raises(ConfigError, match="keep the measures"):
+        planned(bed(node(2, "a", "compute")))
+
+
+def test_the_agents_program_is_complete_and_imports_only_itself() -> None:
+    (plan,) = (one for one in planned().hosts if one.host.name == "compute-1")
+    modules = {
+        path.removeprefix(f"{PLACE}/python/"): file.text
+        for path, file in plan.files.items()
+        if "/python/" in path
+    }
+    imported = {
+        line.split()[1].replace(".", "/") + ".py"
+        for text in modules.values()
+        for line in text.splitlines()
+        if line.startswith("from enos")
+    }
+
+    assert plan.units == (AGENT,)
+    assert imported
+    assert imported <= modules.keys()
+
+
+def test_agents_learn_the_accounts_of_the_services_on_their_machine_only() -> None:
+    found = accounts.accounts(
+        {"rabbitmq": ("control-1",), "memcached": ("control-1",), "mariadb": ()},
+        {"rabbitmq_management_port": "25672"},
+        {"rabbitmq_password": "r", "database_password": "d"},
+    )
+    told = service_files(BED, found)
+
+    file = told["control-1"][f"{PLACE}/services.json"]
+    assert file.mode == 0o600
+    assert json.loads(file.text) == {
+        "rabbitmq": {
+            "address": "10.0.0.2",
+            "port": 25672,
+            "user": "openstack",
+            "password": "r",
+        },
+        "memcached": {"address": "10.0.0.2", "port": 11211},
+    }
+    assert json.loads(told["compute-1"][f"{PLACE}/services.json"].text) == {}
+
+
+def test_phases_scenarios_and_network_events_become_annotations() -> None:
+    journal = [
+        {"time": 1.5, "kind": "phase", "what": "os", "status": "started"},
+        {
+            "time": 2,
+            "kind": "step",
+            "what": "Heat",
+            "phase": "os",
+            "status": "finished",
+        },
+        {
+            "time": 3,
+            "kind": "step",
+            "what": "boot, delete=2",
+            "phase": "bench",
+            "host": "control-1",
+            "status": "finished",
+            "seconds": 7,
+        },
+        {"time": 4, "kind": "event", "what": 'cut "a"|b', "status": "ok"},
+        {"time": 5, "kind": "decision", "what": "no netem"},
+    ]
+
+    fields = 'status="finished",phase="bench",host="control-1",seconds=7.0'
+    assert annotations.lines(journal) == (
+        'events,kind=phase,what=os status="started" 1500',
+        f"events,kind=scenario,what=boot\\,\\ delete\\=2 {fields} 3000",
+        'events,kind=event,what=cut\\ "a"|b status="ok" 4000',
+    )
+
+
+def beats(host: str, *moments: float) -> Series:
+    points = tuple((when, 0.5) for when in moments)
+    return Series(measure="cpu", host=host, instance="", unit="cores", points=points)
+
+
+def span(*hosts: str) -> gaps.Coverage:
+    return gaps.Coverage(begin=100, end=160, interval=5, hosts=hosts)
+
+
+def test_three_periods_without_a_sample_are_no_gap_and_more_are() -> None:
+    whole = beats("a", 104, 119, 134, 149)
+    holed = beats("b", 104, 119, 134.5, 149)
+
+    assert gaps.find([whole], span("a")) == ()
+    assert gaps.find([holed], span("b")) == (gaps.Gap(host="b", begin=119, end=134.5),)
+
+
+def test_machines_that_never_began_or_ended_early_have_gaps_to_the_ends() -> None:
+    early = beats("early", *range(100, 131, 5))
+
+    assert gaps.find([early], span("early", "never")) == (
+        gaps.Gap(host="early", begin=130, end=160),
+        gaps.Gap(host="never", begin=100, end=160),
+    )
+
+
+def test_missing_measures_are_an_error_that_names_them() -> None:
+    found = gaps.find([], span("control-1"))
+    missing = gaps.Coverage(
+        begin=100, end=160, interval=5, hosts=("control-1",), gaps=found
+    )
+
+    with pytest.raises(MonitoringError, match="control-1: none for 60 s") as failed:
+        missing.require()
+    assert failed.value.exit_code == 14
+    assert missing.to_json()["gaps"][0]["seconds"] == 60
+    span("control-1").require()
+
+
+def test_a_silent_database_is_an_error_that_says_so() -> None:
+    silent = gaps.Coverage(
+        begin=0, end=9, interval=5, hosts=(), problem="connection refused"
+    )
+
+    assert not silent.ok
+    with pytest.raises(MonitoringError, match="connection refused"):
+        silent.require()
