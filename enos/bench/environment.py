@@ -1,8 +1,8 @@
-"""Rally's Python environment, packed here and unpacked on the bench host.
+"""A benchmark's Python environment, packed here and unpacked on the bench host.
 
 The bench host needs a Python 3.10 or later and nothing else: no internet, no pip, no
-compiler. The packages are resolved by the lock `enos/locks/rally.txt`, chosen for the
-bench host's Python and processor, and kept as one archive in the cache.
+compiler. The packages are resolved by a lock, `enos/locks/rally.txt` for Rally, chosen
+for the bench host's Python and processor, and kept as one archive in the cache.
 """
 
 import fcntl
@@ -28,17 +28,60 @@ from enos.toolenvs import LOCKS, find_uv
 PLACE = PurePosixPath("/var/lib/enos")
 """Folder on the bench host for all that enos's benchmarks need."""
 
-LOCK = LOCKS / "rally.txt"
 OLDEST = (3, 10)
 _ASK = "import platform, sys; print(*sys.version_info[:2], platform.machine())"
-_WARM_UP = (
-    "import sys; sys.dont_write_bytecode = False;"  # whatever the account's habits
-    "from rally import api, plugins; from rally.env import env_mgr; plugins.load()"
-)
+_AWAKE = "import sys; sys.dont_write_bytecode = False;"  # whatever the account's habits
 _PLATFORMS = {
     "x86_64": "x86_64-unknown-linux-gnu",
     "aarch64": "aarch64-unknown-linux-gnu",
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """A program of Python's that is carried to hosts.
+
+    Attributes:
+        name: of its lock file and of its folder there.
+        title: for messages.
+        warm_up: Python that loads what a run of it will.
+        built: packages published without wheels; pure Python, made into wheels here.
+        newest: the last Python it works with, None for no limit.
+
+    """
+
+    name: str
+    title: str
+    warm_up: str
+    built: tuple[str, ...] = ()
+    newest: tuple[int, int] | None = None
+
+    @property
+    def lock(self) -> Path:
+        """Return the file that pins its packages."""
+        return LOCKS / f"{self.name}.txt"
+
+
+RALLY = Tool(
+    name="rally",
+    title="Rally",
+    warm_up="from rally import api, plugins; from rally.env import env_mgr; "
+    "plugins.load()",
+)
+
+SHAKER = Tool(
+    name="shaker",
+    title="Shaker",
+    warm_up="from shaker.engine import messaging, report, server; "
+    "from shaker.openstack.clients import openstack",
+    built=("timeout-decorator",),
+    newest=(3, 13),  # Shaker reads SLAs by parts of `ast` that 3.14 took away
+)
+AGENT = Tool(
+    name="shaker-agent",
+    title="Shaker's agent",
+    warm_up="from shaker.agent import agent",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +109,12 @@ class Packages:
     archive: Path
     key: str
     interpreter: Interpreter
+    tool: Tool = RALLY
 
     @property
     def place(self) -> PurePosixPath:
         """Return where the environment is on the bench host."""
-        return PLACE / f"rally-{self.key}"
+        return PLACE / f"{self.tool.name}-{self.key}"
 
     @property
     def site(self) -> PurePosixPath:
@@ -85,7 +129,7 @@ class Packages:
         Compiling what Rally loads takes a bench host longer than many a benchmark;
         the second one gets it from the first.
         """
-        return self.archive.with_name(f"rally-{self.key}-bytecode.tar.gz")
+        return self.archive.with_name(f"{self.tool.name}-{self.key}-bytecode.tar.gz")
 
     @property
     def python(self) -> PurePosixPath:
@@ -94,7 +138,7 @@ class Packages:
 
 
 def interpreter(
-    shell: Shell, host: Host, *, sockets: Path | None = None
+    shell: Shell, host: Host, *, tool: Tool = RALLY, sockets: Path | None = None
 ) -> Interpreter:
     """Return which Python a host has; raises CapabilityError when none that suits."""
     done = run_on(
@@ -103,40 +147,53 @@ def interpreter(
     found = re.fullmatch(r"(\d+) (\d+) (\S+)", done.stdout.strip())
     if not done.ok or found is None:
         raise CapabilityError(
-            f"`{host.name}` runs no Python 3, which Rally needs",
+            f"`{host.name}` runs no Python 3, which {tool.title} needs",
             hint="install python3 there, or give the role `bench` to another host",
             details=done.stderr,
         )
     version, machine = (int(found[1]), int(found[2])), found[3]
-    if version < OLDEST or machine not in _PLATFORMS:
+    late = tool.newest is not None and version > tool.newest
+    if version < OLDEST or late or machine not in _PLATFORMS:
         have = f"Python {version[0]}.{version[1]} on {machine}"
-        need = ".".join(map(str, OLDEST))
         raise CapabilityError(
-            f"`{host.name}` has {have}, Rally needs {need} or later on "
+            f"`{host.name}` has {have}, {tool.title} needs {_suiting(tool)} on "
             f"{' or '.join(_PLATFORMS)}",
             hint="give the role `bench` to another host",
         )
     return Interpreter(version=version, machine=machine)
 
 
+def _suiting(tool: Tool) -> str:
+    oldest = ".".join(map(str, OLDEST))
+    if tool.newest is None:
+        return f"{oldest} or later"
+    return f"{oldest} to {'.'.join(map(str, tool.newest))}"
+
+
 def packages(
-    wanted: Interpreter, cache: Path, shell: Shell, progress: Progress
+    wanted: Interpreter,
+    cache: Path,
+    shell: Shell,
+    progress: Progress,
+    *,
+    tool: Tool = RALLY,
 ) -> Packages:
     """Return the archive for an interpreter, made when it is not in the cache.
 
     Needs no bench host, so that it may be called while one is being deployed. Raises
     ProcessError when the packages cannot be had.
     """
-    text = f"{wanted.dotted} {wanted.machine}\n{LOCK.read_text(encoding='utf-8')}"
+    pins = tool.lock.read_text(encoding="utf-8")
+    text = f"{wanted.dotted} {wanted.machine}\n{pins}"
     key = hashlib.sha256(text.encode()).hexdigest()[:12]
-    archive = cache / "tools" / f"rally-{key}.tar.gz"
+    archive = cache / "tools" / f"{tool.name}-{key}.tar.gz"
     if not archive.exists():
         with _locked(archive.with_suffix(".lock")):
             if not archive.exists():
-                with progress.step(f"Rally for Python {wanted.dotted}") as step:
+                with progress.step(f"{tool.title} for Python {wanted.dotted}") as step:
                     step.awaiting("packages")
-                    _make(archive, wanted, shell)
-    return Packages(archive=archive, key=key, interpreter=wanted)
+                    _make(archive, wanted, shell, tool)
+    return Packages(archive=archive, key=key, interpreter=wanted, tool=tool)
 
 
 def install(
@@ -156,7 +213,7 @@ def install(
         shell, host, ("test", "-e", str(complete)), check=False, sockets=sockets
     ).ok:
         return
-    with progress.step("Rally on the bench host", host=host.name) as step:
+    with progress.step(f"{made.tool.title} brought along", host=host.name) as step:
 
         def run(*command: str) -> None:
             run_on(shell, host, command, sockets=sockets)
@@ -176,7 +233,7 @@ def install(
             bring(made.bytecode)
         else:
             step.awaiting("its modules to be compiled, once")
-            run(str(made.python), "-c", _WARM_UP)
+            run(str(made.python), "-c", _AWAKE + made.tool.warm_up)
             _keep_bytecode(made, shell, host, sockets)
         run("touch", str(complete))
 
@@ -202,21 +259,22 @@ def _keep_bytecode(
         part.unlink(missing_ok=True)
 
 
-def _make(archive: Path, wanted: Interpreter, shell: Shell) -> None:
+def _make(archive: Path, wanted: Interpreter, shell: Shell, tool: Tool) -> None:
     with tempfile.TemporaryDirectory(dir=archive.parent) as scratch:
         site = Path(scratch) / "site-packages"
-        install = (
+        install: tuple[str | Path, ...] = (
             *(find_uv(), "pip", "install", "--quiet", "--no-deps"),
             *("--only-binary", ":all:", "--target", site),
+            *(word for name in tool.built for word in ("--no-binary", name)),
             *("--python-version", wanted.dotted),
             *("--python-platform", _PLATFORMS[wanted.machine]),
-            *("-r", LOCK),
+            *("-r", tool.lock),
         )
         try:
             shell.run(install)
         except ProcessError as error:
             raise ProcessError(
-                f"Rally's packages cannot be had: {error.message}",
+                f"{tool.title}'s packages cannot be had: {error.message}",
                 argv=error.argv,
                 returncode=error.returncode,
                 hint="check the network and pip's configuration of this machine",

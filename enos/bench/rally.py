@@ -16,64 +16,40 @@ import os
 import re
 import tarfile
 import tempfile
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, Protocol, TypeVar
 
 import yaml
 
 from enos.bench import results as tidy
 from enos.bench.environment import PLACE, install, interpreter, packages
+from enos.bench.host import Bench
 from enos.bench.results import ScenarioResult, parsed
+from enos.bench.shaker.outcome import result as traffic_result
+from enos.bench.shaker.scenario import ShakerRun
 from enos.bench.tracing import HARVEST, Profiler, profiled
 from enos.bench.watch import Watch
 from enos.bench.workload import Run, Workload, plugin_files
-from enos.errors import BenchmarkError, CapabilityError, ConfigError
-from enos.process import Shell
-from enos.progress import Progress
-from enos.remote import run_on, ssh_argv
-from enos.testbed import Host, Testbed
+from enos.errors import BenchmarkError, ConfigError
+from enos.remote import ssh_argv
 
 RUNNER = Path(__file__).with_name("runner.py")
 DONE = "results.json"
+R = TypeVar("R", Run, ShakerRun)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
-    """What a workload is run with.
+class Plays(Protocol):
+    """What runs the scenarios of Shaker, see `shaker.execution.Traffic`."""
 
-    Attributes:
-        cache: folder all experiments of this user share.
-        sockets: folder of shared SSH connections.
+    def check(self, runs: Sequence[ShakerRun]) -> None:
+        """Tell what cannot be run, before anything is."""
 
-    """
-
-    host: Host
-    cache: Path
-    shell: Shell
-    progress: Progress
-    sockets: Path | None = None
-
-    def on_host(self, *command: str, stdin: str = "") -> None:
-        """Run a command on the bench host; raises ProcessError when it fails."""
-        run_on(self.shell, self.host, command, stdin=stdin, sockets=self.sockets)
-
-
-def bench_host(testbed: Testbed) -> Host:
-    """Return the host benchmarks run on: of role `bench`, else of role `control`.
-
-    Raises ConfigError when no host plays either.
-    """
-    hosts = testbed.with_role("bench") or testbed.with_role("control")
-    if not hosts:
-        raise ConfigError(
-            "no host of the experiment plays `bench` or `control`",
-            hint="add the role `bench` to the host the benchmarks are to run on",
-        )
-    return hosts[0]
+    def play(self, run: ShakerRun, place: Path) -> None:
+        """Play a scenario and keep its outcome in a folder."""
 
 
 def env_spec(clouds_yaml: str, cloud: str = "") -> dict[str, Any]:
@@ -129,6 +105,7 @@ def run_workload(
     spec: Mapping[str, Any],
     results: Path,
     profiler: Profiler | None = None,
+    traffic: Plays | None = None,
 ) -> tuple[ScenarioResult, ...]:
     """Run what is not done yet and return the results of all; see `judge`.
 
@@ -138,29 +115,32 @@ def run_workload(
         spec: of `env_spec`.
         results: of `run_folder`; made when missing.
         profiler: for the runs that are to be traced.
+        traffic: runs the scenarios of Shaker, when there are any.
 
     Raises:
-        CapabilityError: the workload has Shaker scenarios, or the bench host no Python.
+        CapabilityError: the bench host has no Python.
         ProcessError: the bench host cannot be reached or prepared.
-        BenchmarkError: Rally itself ended before all scenarios; results are kept.
+        BenchmarkError: Rally or Shaker itself ended before all scenarios; results
+            are kept.
 
     """
-    _refuse_shaker(workload)
+    if not workload.ordered:
+        raise ConfigError(f"`{workload.path}` has no enabled scenario to run")
     for warning in workload.warnings:
         bench.progress.warn(warning)
-    _prepare(workload, results)
-    names = folders(workload.runs)
+    names = folders(workload.ordered)
     places = {key: results / name for key, name in names.items()}
-    ahead = tuple(
-        run for run in workload.runs if not (places[run.key] / "outcome.json").exists()
-    )
-    ended = _run(ahead, bench, spec, places, profiler) if ahead else True
-    found = tuple(_result(run, places[run.key]) for run in workload.runs)
-    if not ended:
-        raise BenchmarkError(
-            f"Rally ended on `{bench.host.name}` before all scenarios were run",
-            hint=f"see `{results / 'rally.log'}`; the same command goes on from here",
-        )
+
+    if traffic is not None:
+        traffic.check(_ahead(workload.shaker, places))
+    _prepare(workload, results)
+    parts: list[Callable[[], None]] = [
+        lambda: _measure(workload.runs, bench, spec, places, profiler),
+        lambda: _play(workload.shaker, traffic, places),
+    ]
+    for part in reversed(parts) if workload.traffic_first else parts:
+        part()
+    found = tuple(_result(run, places[run.key]) for run in workload.ordered)
     _write(results / "results.csv", tidy.as_csv(found))
     _write(results / DONE, json.dumps(tidy.summary(found), indent=2) + "\n")
     return found
@@ -173,12 +153,12 @@ def judge(results: Iterable[ScenarioResult]) -> None:
     if failed:
         raise BenchmarkError(
             f"{len(failed)} of {len(listed)} scenarios failed",
-            hint="Rally's reports, one for each scenario, say more",
+            hint="the reports, one for each scenario, say more",
             details="\n".join(f"{one.name}: {one.verdict}" for one in failed),
         )
 
 
-def folders(runs: Iterable[Run]) -> dict[str, str]:
+def folders(runs: Iterable[Run | ShakerRun]) -> dict[str, str]:
     """Return key → name of the folder with a run's reports: ``01-boot-and-delete``."""
     return {
         run.key: f"{number:02d}-{_slug(run.name)}" for number, run in enumerate(runs, 1)
@@ -188,6 +168,30 @@ def folders(runs: Iterable[Run]) -> dict[str, str]:
 def remove_from(bench: Bench) -> None:
     """Remove all that benchmarks put on the bench host."""
     bench.on_host("rm", "-rf", str(PLACE))
+
+
+def _measure(
+    runs: tuple[Run, ...],
+    bench: Bench,
+    spec: Mapping[str, Any],
+    places: Mapping[str, Path],
+    profiler: Profiler | None,
+) -> None:
+    ahead = _ahead(runs, places)
+    if ahead and not _run(ahead, bench, spec, places, profiler):
+        log = next(iter(places.values())).parent / "rally.log"
+        raise BenchmarkError(
+            f"Rally ended on `{bench.host.name}` before all scenarios were run",
+            hint=f"see `{log}`; the same command goes on from here",
+        )
+
+
+def _play(
+    runs: tuple[ShakerRun, ...], traffic: Plays | None, places: Mapping[str, Path]
+) -> None:
+    for run in _ahead(runs, places):
+        if traffic is not None:
+            traffic.play(run, places[run.key])
 
 
 def _run(
@@ -209,13 +213,13 @@ def _run(
         ],
         "plugins": _plugins(ahead),
     }
-    _put(bench, folder / "runner.py", RUNNER.read_text(encoding="utf-8"))
-    _put(bench, folder / HARVEST.name, HARVEST.read_text(encoding="utf-8"))
-    _put(bench, folder / "job.json", json.dumps(job))
+    bench.put(folder / "runner.py", RUNNER.read_text(encoding="utf-8"))
+    bench.put(folder / HARVEST.name, HARVEST.read_text(encoding="utf-8"))
+    bench.put(folder / "job.json", json.dumps(job))
     command = (str(python), str(folder / "runner.py"), str(folder))
     argv = ssh_argv(bench.host, command, sockets=bench.sockets)
     names = {run.key: run.name for run in ahead}
-    with Watch(names, bench.host, bench.progress) as watch:
+    with Watch(names, bench.host, bench.progress, bench.began) as watch:
         bench.shell.stream(
             argv, log=results / "rally.log", on_line=watch.line, check=False
         )
@@ -239,14 +243,9 @@ def prepare(bench: Bench) -> PurePosixPath:
     return made.python
 
 
-def _refuse_shaker(workload: Workload) -> None:
-    if workload.shaker:
-        raise CapabilityError(
-            f"Shaker scenarios are not supported yet: {', '.join(workload.shaker)}",
-            hint="set `enabled: false` under `shaker:` to run the others",
-        )
-    if not workload.runs:
-        raise ConfigError(f"`{workload.path}` has no enabled scenario to run")
+def _ahead(runs: Iterable[R], places: Mapping[str, Path]) -> tuple[R, ...]:
+    """Return the runs that are not done yet."""
+    return tuple(run for run in runs if not (places[run.key] / "outcome.json").exists())
 
 
 def _prepare(workload: Workload, results: Path) -> None:
@@ -254,14 +253,15 @@ def _prepare(workload: Workload, results: Path) -> None:
     _write(results / "run.yml", workload.path.read_text(encoding="utf-8"))
     tasks = results / "tasks"
     tasks.mkdir(exist_ok=True)
-    places = folders(workload.runs)
-    for run in workload.runs:
-        _write(tasks / f"{places[run.key]}.yml", run.task)
+    places = folders(workload.ordered)
+    for run in workload.ordered:
+        text = run.task if isinstance(run, Run) else run.text or f"# {run.alias}\n"
+        _write(tasks / f"{places[run.key]}.yml", text)
     _write(results / "identity", _identity(workload))
 
 
 def _identity(workload: Workload) -> str:
-    keys = "\n".join(run.key for run in workload.runs)
+    keys = "\n".join(run.key for run in workload.ordered)
     return sha256(keys.encode()).hexdigest()
 
 
@@ -271,11 +271,6 @@ def _plugins(runs: tuple[Run, ...]) -> dict[str, str]:
         for run in runs
         for file in plugin_files(run.plugins)
     }
-
-
-def _put(bench: Bench, path: PurePosixPath, text: str) -> None:
-    """Write a file on the bench host, readable by root only."""
-    bench.on_host("install", "-D", "-m", "600", "/dev/stdin", str(path), stdin=text)
 
 
 def _fetch(bench: Bench, folder: PurePosixPath, places: Mapping[str, Path]) -> None:
@@ -296,7 +291,9 @@ def _fetch(bench: Bench, folder: PurePosixPath, places: Mapping[str, Path]) -> N
                 place.replace(target)
 
 
-def _result(run: Run, place: Path) -> ScenarioResult:
+def _result(run: Run | ShakerRun, place: Path) -> ScenarioResult:
+    if isinstance(run, ShakerRun):
+        return traffic_result(run, place)
     outcome = _json(place / "outcome.json") or {"error": "it was not run", "seconds": 0}
     report = _json(place / "report.json") or {}
     found = parsed(

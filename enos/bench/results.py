@@ -1,4 +1,4 @@
-"""From Rally's JSON report to verdicts and tidy rows. Pure.
+"""From reports to verdicts and tidy rows, Rally's read here. Pure.
 
 The report is what `rally task report --json` writes: tasks → subtasks → workloads →
 `data`, an entry for each iteration with its duration, errors and atomic actions.
@@ -9,6 +9,8 @@ import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from enos.bench.measure import Measure
 
 COLUMNS = ("scenario", "iteration", "metric", "value", "unit", "ok")
 _LONGEST = 300  # characters of an error kept in summaries
@@ -58,6 +60,9 @@ class ScenarioResult:
         traces: how many iterations there is a trace of.
         trace_gap: why there is not one of each, when they were asked for.
 
+        measures: of Shaker, what its tests measured.
+        faults: of Shaker, what gave no measure, in words.
+
     """
 
     name: str
@@ -71,6 +76,8 @@ class ScenarioResult:
     began: float = 0.0
     traces: int = 0
     trace_gap: str = ""
+    measures: tuple[Measure, ...] = ()
+    faults: tuple[str, ...] = ()
 
     @property
     def failed(self) -> int:
@@ -80,8 +87,9 @@ class ScenarioResult:
     @property
     def ok(self) -> bool:
         """Tell whether it ran, no iteration failed and every criterion was met."""
-        ran = bool(self.iterations) and not self.error and not self.failed
-        return ran and all(sla.ok for sla in self.slas)
+        ran = bool(self.iterations or self.measures) and not self.error
+        whole = ran and not self.failed and not self.faults
+        return whole and all(sla.ok for sla in self.slas)
 
     @property
     def mean(self) -> float | None:
@@ -94,6 +102,8 @@ class ScenarioResult:
         """Return the outcome in one line, without the name."""
         if self.error:
             return f"did not run: {_reason(self.error)}"
+        if self.measures or self.faults:
+            return self._traffic
         total = len(self.iterations)
         if not total:
             return "ran no iteration"
@@ -107,6 +117,15 @@ class ScenarioResult:
         if errors:
             parts.append(_first_line(errors[0]))
         return ", ".join(parts)
+
+    @property
+    def _traffic(self) -> str:
+        tests = dict.fromkeys(one.test for one in self.measures)
+        parts = [f"{len(tests)} test{'s' * (len(tests) != 1)} gave figures"]
+        missed = [sla.criterion for sla in self.slas if not sla.ok]
+        if missed:
+            parts.append(f"SLA missed: {', '.join(missed)}")
+        return "; ".join((*parts, *map(_first_line, self.faults)))
 
 
 def parsed(
@@ -152,6 +171,10 @@ def rows(results: Iterable[ScenarioResult]) -> Iterator[tuple[str | float | bool
             yield (result.name, number, "duration", one.seconds, "s", ok)
             for action, seconds in one.actions.items():
                 yield (result.name, number, action, seconds, "s", ok)
+        for measure in result.measures:
+            name = f"{result.name}: {measure.label}"
+            for number, value in enumerate(measure.values, 1):
+                yield (name, number, measure.metric, value, measure.unit, True)
 
 
 def as_csv(results: Iterable[ScenarioResult]) -> str:
@@ -170,6 +193,7 @@ def summary(results: Iterable[ScenarioResult]) -> list[dict[str, Any]]:
     for result in results:
         plain = asdict(result)
         plain.pop("iterations")
+        plain["measures"] = [_told(one) for one in result.measures]
         plain |= {
             "ok": result.ok,
             "verdict": result.verdict,
@@ -184,6 +208,12 @@ def summary(results: Iterable[ScenarioResult]) -> list[dict[str, Any]]:
         }
         listed.append(plain)
     return listed
+
+
+def _told(measure: Measure) -> dict[str, Any]:
+    plain = asdict(measure)
+    plain.pop("values")
+    return plain | dict(measure.statistics)
 
 
 def _iteration(plain: Mapping[str, Any]) -> Iteration:

@@ -2,18 +2,24 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Self
 
 from enos.progress import Progress, Step
 from enos.testbed import Host
 
-_ITERATION = re.compile(r"ITER: \d+ END: (OK|Error)")
+_ITERATION = re.compile(r"ITER: \d+ (?:START|END: (OK|Error))")
 
 
 class Watch:
     """Turns the runner's lines into steps, one for each scenario.
+
+    Args:
+        names: key → name of the scenarios.
+        host: the bench host.
+        progress: where the steps are shown.
+        began: called with a scenario's name when its first iteration starts.
 
     Attributes:
         ended: True once the runner said that nothing is left to do.
@@ -21,9 +27,15 @@ class Watch:
     """
 
     def __init__(
-        self, names: Mapping[str, str], host: Host, progress: Progress
+        self,
+        names: Mapping[str, str],
+        host: Host,
+        progress: Progress,
+        began: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.ended = False
+        self._began = began
+        self._awaited = ""
         self._names = names
         self._host = host
         self._progress = progress
@@ -47,6 +59,7 @@ class Watch:
         match event["event"]:
             case "started":
                 self._begin(self._names[event["key"]])
+                self._awaited = self._names[event["key"]]
             case "awaiting" if self._step:
                 self._step.awaiting(event["what"])
             case "kept":
@@ -66,6 +79,11 @@ class Watch:
     def _count(self, text: str) -> None:
         found = _ITERATION.search(text)
         if found is None or self._step is None:
+            return
+        if self._awaited:  # the first line about an iteration: the load begins
+            self._began(self._awaited)
+            self._awaited = ""
+        if found[1] is None:
             return
         self._passed += found[1] == "OK"
         self._failed += found[1] != "OK"

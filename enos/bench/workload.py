@@ -10,9 +10,8 @@ host that could be seen before.
 """
 
 import hashlib
-import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from enos import content
+from enos.bench.arguments import combinations, label
+from enos.bench.shaker.scenario import ShakerRun, shaker_runs
+from enos.bench.shaker.section import ImageFile, ShakerSection
 from enos.bench.template import rendered
 from enos.config.source import Document, read, validate
 from enos.config.yamltree import Problem
@@ -78,30 +80,11 @@ class RallySection(_Part):
         return [entry for entry in value if not isinstance(entry, str)]
 
 
-class ShakerScenario(_Part):
-    """One entry of `shaker: scenarios:`."""
-
-    file: str = Field(description="A Shaker scenario.")
-    name: str = Field(default="", description="A label.")
-    enabled: bool = Field(default=True, description="False leaves it out.")
-
-
-class ShakerSection(_Part):
-    """`shaker:`, benchmarks of the data plane."""
-
-    enabled: bool = Field(default=True, description="False leaves all of it out.")
-    file: str = Field(default="", description="A single scenario.")
-    args: dict[str, Any] = Field(default={}, description="Kept for later.")
-    scenarios: list[ShakerScenario] = Field(default=[], description="What to run.")
-
-
 class WorkloadFile(_Part):
     """A whole `run.yml`."""
 
     rally: RallySection = Field(default=RallySection(), description="Control plane.")
-    shaker: ShakerSection = Field(
-        default=ShakerSection(), description="Data plane; not run by this version."
-    )
+    shaker: ShakerSection = Field(default=ShakerSection(), description="Data plane.")
 
     @field_validator("shaker", mode="before")
     @classmethod
@@ -140,7 +123,9 @@ class Workload:
     Attributes:
         name: the folder's.
         runs: of Rally, in the order of the file.
-        shaker: enabled Shaker scenarios, which this version cannot run.
+        shaker: of Shaker, likewise.
+        image: that guests of Shaker boot, when it is to be had from the net.
+        traffic_first: the section of Shaker stands before that of Rally.
         warnings: what the user should know before it runs.
 
     """
@@ -148,8 +133,17 @@ class Workload:
     name: str
     path: Path
     runs: tuple[Run, ...]
-    shaker: tuple[str, ...] = ()
+    shaker: tuple[ShakerRun, ...] = ()
+    image: ImageFile | None = None
+    traffic_first: bool = False
     warnings: tuple[str, ...] = ()
+
+    @property
+    def ordered(self) -> tuple[Run | ShakerRun, ...]:
+        """Return all runs in the order they are to be run."""
+        if self.traffic_first:
+            return (*self.shaker, *self.runs)
+        return (*self.runs, *self.shaker)
 
 
 def load_workload(path: Path, *, defaults: Mapping[str, Any] | None = None) -> Workload:
@@ -166,8 +160,9 @@ def load_workload(path: Path, *, defaults: Mapping[str, Any] | None = None) -> W
     document = read(path, environ={})
     file = validate(document, WorkloadFile)
     runs, problems = _runs(document, file.rally, dict(defaults or {}))
-    if problems:
-        raise document.failure(problems)
+    traffic, others = shaker_runs(document, file.shaker)
+    if problems or others:
+        raise document.failure((*problems, *others))
     elided = (
         f"`{ELLIPSIS}` in `{path.name}` stands for nothing: it is left out"
         if _elides(document.value)
@@ -177,26 +172,11 @@ def load_workload(path: Path, *, defaults: Mapping[str, Any] | None = None) -> W
         name=path.resolve().parent.name,
         path=path,
         runs=runs,
-        shaker=_shaker(file.shaker),
+        shaker=traffic,
+        image=file.shaker.image if isinstance(file.shaker.image, ImageFile) else None,
+        traffic_first=next(iter(document.value)) == "shaker",
         warnings=tuple(filter(None, (elided,))),
     )
-
-
-def combinations(args: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield each combination of the values that are lists; scalars are in all.
-
-    >>> list(combinations({"times": 10, "concurrency": [1, 2]}))
-    [{'times': 10, 'concurrency': 1}, {'times': 10, 'concurrency': 2}]
-    """
-    values = [value if isinstance(value, list) else [value] for value in args.values()]
-    for chosen in itertools.product(*values):
-        yield dict(zip(args, chosen, strict=True))
-
-
-def label(name: str, args: Mapping[str, Any], varying: Mapping[str, Any]) -> str:
-    """Return the name of a run: the scenario's, and what tells it from its siblings."""
-    told = [f"{key}={args[key]}" for key, value in varying.items() if _several(value)]
-    return f"{name} [{', '.join(told)}]" if told else name
 
 
 def _runs(
@@ -292,13 +272,6 @@ def plugin_files(plugins: tuple[Path, ...]) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def _shaker(section: ShakerSection) -> tuple[str, ...]:
-    if not section.enabled:
-        return ()
-    listed = [one.file for one in section.scenarios if one.enabled]
-    return tuple(filter(None, (section.file, *listed)))
-
-
 def _positions(document: Document) -> tuple[int, ...]:
     """Return the places of the entries in the file; `...` is no entry."""
     rally = document.value.get("rally") or {}
@@ -310,10 +283,6 @@ def _positions(document: Document) -> tuple[int, ...]:
 
 def _elides(value: Any) -> bool:  # noqa: ANN401 - any YAML value
     return f'"{ELLIPSIS}"' in json.dumps(value, default=str)
-
-
-def _several(value: Any) -> bool:  # noqa: ANN401 - any YAML value
-    return isinstance(value, list) and len(value) > 1
 
 
 def _spaced(text: str) -> str:

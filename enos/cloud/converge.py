@@ -64,6 +64,15 @@ def converge(plan: CloudPlan, cloud: Cloud, progress: Progress) -> CloudFacts:
         )
 
 
+def upload(image: GuestImage, cloud: Cloud, progress: Progress) -> str:
+    """Make the cloud hold an image, anew when it is another build; return its id.
+
+    Raises CloudError after a bounded number of tries.
+    """
+    work = _Work(cloud=cloud, progress=progress, project="", created=[])
+    return work.images((image,))[image.name]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Work:
     cloud: Cloud

@@ -16,7 +16,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,25 +98,55 @@ def guest_image(cache: Path, shell: Shell, progress: Progress) -> GuestImage:
         CapabilityError: this machine has no apt or no archive keyring.
 
     """
-    place = cache / "guest" / f"{SUITE}-{ARCHITECTURE}-{_recipe()}"
+    return made_image(Variant(), cache, shell, progress)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """What an image holds beside the kernel, busybox and SSH.
+
+    Attributes:
+        title: of the step that builds it.
+        recipe: of all that decides what is built, but the packages' versions.
+        packages: of Debian, unpacked beside the others.
+        entries: root folder with all packages unpacked → more entries of the ramdisk,
+            which replace those of the same path.
+        min_ram: in MiB.
+
+    """
+
+    name: str = NAME
+    title: str = "guest image"
+    recipe: str = ""
+    packages: tuple[str, ...] = ()
+    entries: Callable[[Path], tuple[ramdisk.Entry, ...]] = lambda _: ()
+    min_ram: int = 128
+
+
+def made_image(
+    variant: Variant, cache: Path, shell: Shell, progress: Progress
+) -> GuestImage:
+    """Return a variant of the image, building it when missing; see `guest_image`."""
+    key = _recipe(variant)
+    place = cache / "guest" / f"{SUITE}-{ARCHITECTURE}-{key}"
     if not (place / "digest").exists():
         with _locked(place.with_suffix(".lock")):
             if not (place / "digest").exists():
-                with progress.step("guest image"):
-                    _build(place, shell)
+                with progress.step(variant.title):
+                    _build(place, shell, variant)
     return GuestImage(
-        name=NAME,
+        name=variant.name,
         disk=place / "disk",
         disk_format="raw",
         kernel=place / "kernel",
         ramdisk=place / "ramdisk",
         properties=PROPERTIES,
         digest=(place / "digest").read_text(encoding="ascii"),
-        min_ram=128,
+        min_ram=variant.min_ram,
     )
 
 
-def _build(place: Path, shell: Shell) -> None:
+def _build(place: Path, shell: Shell, variant: Variant) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent) as scratch:
         work, root = Path(scratch), Path(scratch) / "root"
@@ -126,12 +156,13 @@ def _build(place: Path, shell: Shell) -> None:
         packages.update()
         kernel = packages.behind(f"linux-image-cloud-{ARCHITECTURE}")
         wanted = (kernel, "busybox-static", "dropbear-bin", *LIBRARIES)
-        packages.unpack(wanted, root)
+        packages.unpack((*wanted, *variant.packages), root)
         release = kernel.removeprefix("linux-image-")
         made = work / "image"
         made.mkdir()
         shutil.copyfile(root / "boot" / f"vmlinuz-{release}", made / "kernel")
-        (made / "ramdisk").write_bytes(ramdisk.archive(_entries(root, release)))
+        entries = (*_entries(root, release), *variant.entries(root))
+        (made / "ramdisk").write_bytes(ramdisk.archive(entries))
         (made / "disk").write_bytes(bytes(1024**2))
         _finish(made)
         shutil.rmtree(place, ignore_errors=True)
@@ -190,9 +221,11 @@ def _scripts() -> tuple[ramdisk.Entry, ...]:
     )
 
 
-def _recipe() -> str:
+def _recipe(variant: Variant) -> str:
     """Return a hash of all that decides what is built, but the packages' versions."""
     text = f"{RECIPE} {MODULES} {SHARED} {LIBRARIES}"
+    if variant.name != NAME:
+        text += f" {variant.name} {variant.packages} {variant.recipe}"
     total = hashlib.sha256(text.encode())
     for entry in _scripts():
         total.update(entry.path.encode() + entry.data)

@@ -99,6 +99,16 @@ class Cloud:
             raise CloudError("the credentials of `clouds.yaml` name no project")
         return str(found)
 
+    def offers(self, service: str) -> bool:
+        """Tell whether the catalogue has an endpoint of a type: `orchestration`."""
+        with _told("the catalogue of services"):
+            found = self._region.get_session().get_endpoint(
+                service_type=service,
+                interface=self._region.get_interface(service),
+                region_name=self._region.get_region_name(service),
+            )
+        return bool(found)
+
     def list(self, kind: Kind) -> tuple[Record, ...]:
         """Return all resources of a kind that the administrator sees."""
         place = PLACES[kind]

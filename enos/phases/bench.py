@@ -6,9 +6,10 @@ from pathlib import Path
 
 from enos import content
 from enos.bench import rally
+from enos.bench.host import Bench, bench_host
 from enos.bench.results import ScenarioResult
 from enos.bench.workload import Workload, load_workload
-from enos.phases import trace
+from enos.phases import trace, traffic
 from enos.phases.session import Session, phase
 
 
@@ -33,7 +34,7 @@ def load(name: Path, session: Session | None = None) -> Workload:
 
 def plan(workload: Workload) -> tuple[str, ...]:
     """Return a line for each run of a workload."""
-    return tuple(run.name for run in workload.runs)
+    return tuple(run.name for run in workload.ordered)
 
 
 def run(session: Session, name: Path) -> Outcome:
@@ -48,21 +49,23 @@ def run(session: Session, name: Path) -> Outcome:
         inner, directory = running.session, session.directory
         folder = rally.run_folder(directory.results, workload, datetime.now(UTC))
         text = (directory.kolla / "clouds.yaml").read_text(encoding="utf-8")
+        bench, spec = bench_of(inner), rally.env_spec(text)
         results = rally.run_workload(
             workload,
-            bench_of(inner),
-            spec=rally.env_spec(text),
+            bench,
+            spec=spec,
             results=folder,
             profiler=profiler,
+            traffic=traffic.traffic(inner, workload, bench, spec),
         )
         running.facts["results"] = str(folder.relative_to(directory.path))
     return Outcome(folder=folder, results=results)
 
 
-def bench_of(session: Session) -> rally.Bench:
+def bench_of(session: Session) -> Bench:
     """Return what the session's workloads are run with."""
-    return rally.Bench(
-        host=rally.bench_host(session.testbed),
+    return Bench(
+        host=bench_host(session.testbed),
         cache=session.cache,
         shell=session.shell,
         progress=session.progress,

@@ -15,7 +15,8 @@ import pytest
 
 from enos import content
 from enos.bench import environment, rally
-from enos.bench.rally import Bench, judge, run_folder, run_workload
+from enos.bench.host import Bench
+from enos.bench.rally import judge, run_folder, run_workload
 from enos.bench.workload import Workload, load_workload
 from enos.errors import BenchmarkError, EnosError
 from enos.process import LocalShell, end_leftovers

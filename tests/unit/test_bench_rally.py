@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from enos.bench.environment import Interpreter, Packages, interpreter
+from enos.bench.host import Bench, bench_host
 from enos.bench.rally import (
-    Bench,
-    bench_host,
     env_spec,
     folders,
     judge,
@@ -120,17 +119,6 @@ def test_results_at_home_need_no_bench_host(tmp_path: Path, load: Workload) -> N
     ] * 2
     assert (results / "results.csv").exists()
     assert (results / "tasks" / "01-task-times-1.yml").read_text() == load.runs[0].task
-
-
-def test_shaker_is_refused_before_anything_is_run(tmp_path: Path) -> None:
-    (tmp_path / "run.yml").write_text("shaker: {file: openstack/dense_l2}\n")
-    load = load_workload(tmp_path / "run.yml")
-
-    with pytest.raises(CapabilityError, match="openstack/dense_l2") as caught:
-        run_workload(load, bench(tmp_path), spec={}, results=tmp_path / "r")
-
-    assert "enabled: false" in caught.value.hint
-    assert not (tmp_path / "r").exists()
 
 
 def test_a_workload_without_scenarios_is_an_error(tmp_path: Path) -> None:

@@ -145,17 +145,6 @@ def test_an_entry_that_is_no_mapping_is_told_with_the_line_to_write(
     assert "write `- file: task.yml`" in problems(folder, text)
 
 
-def test_shaker_is_accepted_flat_and_as_a_list(folder: Path) -> None:
-    flat = load_workload(write(folder, "shaker: {file: openstack/dense_l2}\n"))
-    text = "shaker:\n  scenarios:\n    - {name: l2, file: openstack/full_l2}\n"
-    listed = load_workload(write(folder, text))
-    off = load_workload(write(folder, "shaker: {enabled: false, file: x}\n"))
-
-    assert flat.shaker == ("openstack/dense_l2",)
-    assert listed.shaker == ("openstack/full_l2",)
-    assert off.shaker == ()
-
-
 def test_all_problems_are_told_at_once_with_their_places(folder: Path) -> None:
     (folder / "broken.yml").write_text("a: {% if %}\n")
     (folder / "wants.yml").write_text("a: {{ size }}\n")
@@ -214,7 +203,7 @@ def test_repeated_runs_are_told_apart(folder: Path) -> None:
 def test_every_shipped_workload_loads(name: str) -> None:
     workload = load_workload(content.find("workloads", name))
 
-    assert workload.runs
+    assert workload.ordered
     assert workload.name == name
     assert workload.warnings == ()
 

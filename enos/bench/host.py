@@ -1,0 +1,54 @@
+"""The host benchmarks run on, and what reaches it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from enos.errors import ConfigError
+from enos.process import Shell
+from enos.progress import Progress
+from enos.remote import run_on
+from enos.testbed import Host, Testbed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What a workload is run with.
+
+    Attributes:
+        cache: folder all experiments of this user share.
+        sockets: folder of shared SSH connections.
+        began: called with the name of each scenario when its load begins: the first
+            iteration of Rally's, the start of others.
+
+    """
+
+    host: Host
+    cache: Path
+    shell: Shell
+    progress: Progress
+    sockets: Path | None = None
+    began: Callable[[str], None] = lambda _: None
+
+    def on_host(self, *command: str, stdin: str = "") -> None:
+        """Run a command on the bench host; raises ProcessError when it fails."""
+        run_on(self.shell, self.host, command, stdin=stdin, sockets=self.sockets)
+
+    def put(self, path: PurePosixPath, text: str, *, mode: str = "600") -> None:
+        """Write a file on the bench host, by default readable by root only."""
+        command = ("install", "-D", "-m", mode, "/dev/stdin", str(path))
+        self.on_host(*command, stdin=text)
+
+
+def bench_host(testbed: Testbed) -> Host:
+    """Return the host benchmarks run on: of role `bench`, else of role `control`.
+
+    Raises ConfigError when no host plays either.
+    """
+    hosts = testbed.with_role("bench") or testbed.with_role("control")
+    if not hosts:
+        raise ConfigError(
+            "no host of the experiment plays `bench` or `control`",
+            hint="add the role `bench` to the host the benchmarks are to run on",
+        )
+    return hosts[0]

@@ -1,0 +1,341 @@
+"""Running Shaker scenarios: on the bench host the server, elsewhere the agents.
+
+    traffic = Traffic(bench=bench, setting=setting)
+    traffic.check(runs)           what cannot be run is told, and kept as a gap
+    traffic.play(run, place)      one scenario, to its folder
+
+Each scenario is played by a server of its own, so that a broken one cannot spoil the
+others, and leaves `outcome.json`, written last, by which a killed run goes on.
+"""
+
+import json
+import os
+import re
+import tarfile
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from enos.bench import environment
+from enos.bench.environment import SHAKER, install, interpreter, packages
+from enos.bench.host import Bench
+from enos.bench.shaker.nodes import Watched, missing, running
+from enos.bench.shaker.outcome import OUTCOME, OUTPUT, PAGE, result
+from enos.bench.shaker.page import page
+from enos.bench.shaker.placement import (
+    Agent,
+    address_on,
+    agents,
+    network_of,
+    specification,
+)
+from enos.bench.shaker.scenario import ShakerRun, Where
+from enos.errors import BenchmarkError, CapabilityError, CloudError, ImageError
+from enos.progress import Step
+from enos.remote import ssh_argv
+from enos.testbed import Host, Testbed
+
+RUNNER = Path(__file__).with_name("runner.py")
+PORT = 15210
+"""Where Shaker's server listens on the bench host."""
+
+POLLING = 1  # seconds between an agent's questions
+JOINING = {Where.NODES: 60, Where.GUESTS: 900, Where.BENCH_HOST: 60}
+_TOLD = re.compile(r"Waiting for quorum|New stack")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guests:
+    """What guests are booted with.
+
+    Attributes:
+        image: name in Glance.
+        network: name of the external network their routers get.
+        relay: address of this machine that guests reach and the bench host's own
+            networks are not reached from; empty when they reach the bench host.
+        names: DNS servers.
+
+    """
+
+    image: str
+    flavor: str
+    network: str
+    relay: str = ""
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What scenarios run in.
+
+    Attributes:
+        spec: of `rally.env_spec`.
+        guests: makes ready what guests are booted with; raises CapabilityError,
+            ImageError or CloudError when there cannot be any.
+
+    """
+
+    testbed: Testbed
+    spec: Mapping[str, Any]
+    guests: Callable[[], Guests]
+
+
+@dataclass(slots=True, kw_only=True)
+class Traffic:
+    """Plays Shaker scenarios.
+
+    Attributes:
+        gaps: key of a run → why it cannot be run, of `check`.
+
+    """
+
+    bench: Bench
+    setting: Setting
+    gaps: dict[str, str] = field(default_factory=dict)
+    _guests: Guests | None = None
+
+    def check(self, runs: Sequence[ShakerRun]) -> None:
+        """Find what cannot be run, before anything is; each gap is a warning.
+
+        Raises ConfigError for nodes and networks that are not there.
+        """
+        for run in runs:
+            gap = self._gap(run)
+            if gap:
+                self.gaps[run.key] = gap
+                self.bench.progress.warn(f"`{run.name}` cannot be run: {gap}")
+
+    def play(self, run: ShakerRun, place: Path) -> None:
+        """Play a scenario and keep its outcome in a folder.
+
+        A scenario that fails has an outcome too. Raises ProcessError when the bench
+        host cannot be reached or prepared, BenchmarkError when Shaker's server ended
+        before the scenario did.
+        """
+        place.mkdir(parents=True, exist_ok=True)
+        gap = self.gaps.get(run.key, "")
+        if gap:
+            _write(place / OUTCOME, {"error": gap, "seconds": 0})
+            return
+        with self.bench.progress.step(run.name, host=self.bench.host.name) as step:
+            self.bench.began(run.name)
+            self._played(run, place, step)
+        told = result(run, place)
+        output = json.loads((place / OUTPUT).read_text(encoding="utf-8"))
+        (place / PAGE).write_text(page(told, output), encoding="utf-8")
+
+    def _gap(self, run: ShakerRun) -> str:
+        if run.where is Where.GUESTS:
+            try:
+                self._guests = self._guests or self.setting.guests()
+            except (CapabilityError, ImageError, CloudError) as error:
+                return "; ".join(filter(None, (error.message, error.hint)))
+            return ""
+        hosts: tuple[Host, ...] = (self.bench.host,)
+        if run.where is Where.NODES:
+            names = {one.host for one in self._agents(run)}
+            hosts = tuple(h for h in self.setting.testbed.hosts if h.name in names)
+        lacking = missing(hosts, run.programs, self.bench)
+        return "; ".join(
+            f"{', '.join(names)} missing on {host}: install it there"
+            for host, names in lacking.items()
+        )
+
+    def _agents(self, run: ShakerRun) -> tuple[Agent, ...]:
+        if not run.between:
+            return ()
+        return agents(run.between, self.setting.testbed, run.network)
+
+    def _played(self, run: ShakerRun, place: Path, step: Step) -> None:
+        placed = self._agents(run)
+        python = prepare(self.bench)
+        folder = environment.PLACE / "shaker-runs" / run.key
+        address = self._address()
+        with ExitStack() as stack:
+            watched: Mapping[str, Watched] = {}
+            if placed:
+                step.awaiting("agents to start")
+                nodes = running(
+                    placed,
+                    self.setting.testbed,
+                    self.bench,
+                    endpoint=f"{address}:{PORT}",
+                    logs=place,
+                )
+                try:
+                    watched = stack.enter_context(nodes)
+                except (BenchmarkError, CapabilityError) as error:
+                    gap = " ".join(filter(None, (error.message, error.details)))
+                    _write(place / OUTPUT, {})
+                    _write(place / OUTCOME, {"error": gap, "seconds": 0})
+                    return
+            self._serve(run, (python, folder), placed, (place, step))
+        lost = [name for one in watched.values() for name in one.lost]
+        self._fetch(folder, place, lost)
+
+    def _address(self) -> str:
+        """Return the bench host's address on the network its other traffic uses."""
+        api = self.setting.testbed.network("api")
+        known = api is not None and self.bench.host.nic_on(api.name)
+        if api is None or not known:
+            return self.bench.host.address
+        return address_on(self.bench.host, network_of(self.setting.testbed, api.name))
+
+    def _serve(
+        self,
+        run: ShakerRun,
+        there: tuple[PurePosixPath, PurePosixPath],
+        placed: Sequence[Agent],
+        kept: tuple[Path, Step],
+    ) -> None:
+        (python, folder), (place, step) = there, kept
+        guests = self._guests if run.where is Where.GUESTS else None
+        relay = guests.relay if guests else ""
+        job = {
+            "alias": run.alias,
+            "args": dict(run.args),
+            "agents": specification(placed),
+            "environment": credentials(self.setting.spec) if guests else {},
+            "options": options(run, guests, relay or self._address()),
+        }
+        files = {f"scenario/{name}": text for name, text in run.files.items()}
+        files |= {"scenario/scenario.yaml": run.text} if run.text else {}
+        files |= {
+            "runner.py": RUNNER.read_text(encoding="utf-8"),
+            "job.json": json.dumps(job),
+        }
+        for name, text in files.items():
+            self.bench.put(folder / name, text)
+        command = (str(python), str(folder / "runner.py"), str(folder))
+        argv = ssh_argv(self.bench.host, command, sockets=self.bench.sockets)
+        if relay:
+            argv = _forwarding(self.bench, command, relay)
+        lines = _Lines(step=step, began=lambda: self.bench.began(run.name))
+        self.bench.shell.stream(
+            argv, log=place / "shaker.log", on_line=lines.take, check=False
+        )
+        if not lines.ended:
+            raise BenchmarkError(
+                f"Shaker ended on `{self.bench.host.name}` before `{run.name}` was run",
+                hint=f"see `{place / 'shaker.log'}`; the same command goes on from "
+                "here",
+                details=lines.last,
+            )
+
+    def _fetch(self, folder: PurePosixPath, place: Path, lost: Sequence[str]) -> None:
+        """Bring the outcome home, then remove it there."""
+        command = ("tar", "-C", str(folder / "outcome"), "-cf", "-", ".")
+        argv = ssh_argv(self.bench.host, command, sockets=self.bench.sockets)
+        with tempfile.TemporaryDirectory(dir=place) as scratch:
+
+            def unpack(stream: IO[bytes]) -> None:
+                with tarfile.open(fileobj=stream, mode="r|") as tar:
+                    tar.extractall(scratch, filter="data")
+
+            self.bench.shell.pipe(argv, unpack)
+            (Path(scratch) / OUTPUT).replace(place / OUTPUT)
+            outcome = json.loads((Path(scratch) / OUTCOME).read_text(encoding="utf-8"))
+        _write(place / OUTCOME, {**outcome, "lost": list(lost)})
+        self.bench.on_host("rm", "-rf", str(folder))
+
+
+@dataclass(slots=True, kw_only=True)
+class _Lines:
+    """Progress from the lines of the runner and of Shaker's log."""
+
+    step: Step
+    began: Callable[[], None]
+    tested: bool = False
+    ended: bool = False
+    last: str = ""
+
+    def take(self, text: str) -> None:
+        if text.startswith('{"event"'):
+            event = json.loads(text)
+            self.ended = self.ended or event["event"] == "ended"
+            if event["event"] == "awaiting":
+                self.step.awaiting(event["what"])
+            elif event["event"] == "testing":
+                self.step.awaiting(f"the test `{event['what']}`")
+                if not self.tested:
+                    self.began()
+                self.tested = True
+            return
+        self.last = text.strip() or self.last
+        said = _TOLD.search(text)
+        if said:
+            quorum = said[0].startswith("Waiting")
+            self.step.awaiting("agents to join" if quorum else "the Heat stack")
+
+
+def prepare(bench: Bench) -> PurePosixPath:
+    """Return Shaker's Python on the bench host, its environment put there first.
+
+    Raises CapabilityError or ProcessError.
+    """
+    shell, host, progress = bench.shell, bench.host, bench.progress
+    wanted = interpreter(shell, host, tool=SHAKER, sockets=bench.sockets)
+    made = packages(wanted, bench.cache, shell, progress, tool=SHAKER)
+    install(made, shell, host, progress, sockets=bench.sockets)
+    return made.python
+
+
+def credentials(spec: Mapping[str, Any]) -> dict[str, str]:
+    """Return the environment variables by which Shaker's options know a cloud."""
+    cloud = spec["existing@openstack"]
+    admin = cloud["admin"]
+    insecure = bool(cloud.get("https_insecure"))
+    found = {
+        "OS_AUTH_URL": cloud["auth_url"],
+        "OS_USERNAME": admin["username"],
+        "OS_PASSWORD": admin["password"],
+        "OS_PROJECT_NAME": admin["project_name"],
+        "OS_USER_DOMAIN_NAME": admin["user_domain_name"],
+        "OS_PROJECT_DOMAIN_NAME": admin["project_domain_name"],
+        "OS_IDENTITY_API_VERSION": "3",
+        "OS_REGION_NAME": cloud.get("region_name", ""),
+        "OS_INTERFACE": cloud.get("endpoint_type", ""),
+        "OS_CACERT": cloud.get("https_cacert", ""),
+        "OS_INSECURE": "true" if insecure else "",
+    }
+    return {name: str(value) for name, value in found.items() if value}
+
+
+def options(run: ShakerRun, guests: Guests | None, address: str) -> list[str]:
+    """Return Shaker's options for a run whose server is reached at an address."""
+    listed = [
+        *("--server-endpoint", f"{address}:{PORT}"),
+        *("--scenario", "one"),  # required, and given otherwise
+        *("--polling-interval", str(POLLING)),
+        *("--agent-join-timeout", str(JOINING[run.where])),
+    ]
+    if guests is not None:
+        listed += ["--image-name", run.image or guests.image]
+        listed += ["--flavor-name", run.flavor or guests.flavor]
+        listed += ["--external-net", guests.network]
+        listed += ["--stack-name", f"shaker_{run.key.replace('-', '_')}"]
+        if guests.names:
+            listed += ["--dns-nameservers", ",".join(guests.names)]
+    return listed
+
+
+def _forwarding(bench: Bench, command: Sequence[str], relay: str) -> tuple[str, ...]:
+    """Return the argv that runs a command and carries what guests say to it.
+
+    Over a connection of its own: a shared one would keep the port after the command.
+    """
+    ssh, *rest = ssh_argv(bench.host, command)
+    forward = ("-L", f"{relay}:{PORT}:127.0.0.1:{PORT}")
+    return (ssh, "-o", "ExitOnForwardFailure=yes", *forward, *rest)
+
+
+def _write(path: Path, values: Mapping[str, Any]) -> None:
+    part = path.with_name(f".{path.name}.part")
+    with part.open("w", encoding="utf-8") as target:
+        target.write(json.dumps(values, indent=1) + "\n")
+        target.flush()
+        os.fsync(target.fileno())
+    part.replace(path)

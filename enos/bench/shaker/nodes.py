@@ -1,0 +1,175 @@
+"""Starting Shaker's agents on nodes by SSH, and ending them, whatever happens."""
+
+import json
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from uuid import uuid4
+
+from enos.bench import environment
+from enos.bench.environment import AGENT, install, interpreter, packages
+from enos.bench.host import Bench
+from enos.bench.shaker.placement import MINION, Agent
+from enos.errors import BenchmarkError
+from enos.remote import on_each, run_on, ssh_argv
+from enos.testbed import Host, Testbed
+
+NODE = Path(__file__).with_name("node.py")
+FLENT = Path(__file__).with_name("flent.py")
+_READY = 90  # seconds for a node to start its agents, and again to end them
+_MISSING = 'for name in "$@"; do command -v "$name" >/dev/null || echo "$name"; done'
+
+
+@dataclass(slots=True, kw_only=True)
+class Watched:
+    """A node whose agents run, as its lines tell.
+
+    Attributes:
+        lost: agents that ended by themselves.
+        last: what it wrote last that is no event.
+
+    """
+
+    host: Host
+    ready: threading.Event = field(default_factory=threading.Event)
+    over: threading.Event = field(default_factory=threading.Event)
+    started: bool = False
+    lost: list[str] = field(default_factory=list)
+    last: str = ""
+
+    def line(self, text: str) -> None:
+        """Take a line of the node's output."""
+        if not text.startswith('{"event"'):
+            self.last = text.strip() or self.last
+            return
+        event = json.loads(text)
+        if event["event"] == "ready":
+            self.started = True
+            self.ready.set()
+        elif event["event"] == "lost":
+            self.lost.append(str(event["agent"]))
+
+
+def missing(
+    hosts: Iterable[Host], programs: Sequence[str], bench: Bench
+) -> Mapping[str, tuple[str, ...]]:
+    """Return host name → programs it does not have; hosts that have all are left out.
+
+    Raises ProcessError when a host cannot be reached.
+    """
+    if not programs:
+        return {}
+
+    def ask(host: Host) -> tuple[str, ...]:
+        command = ("sh", "-c", _MISSING, "sh", *programs)
+        done = run_on(bench.shell, host, command, sockets=bench.sockets)
+        return tuple(done.stdout.split())
+
+    return {host: names for host, names in on_each(hosts, ask).items() if names}
+
+
+@contextmanager
+def running(
+    agents: Sequence[Agent],
+    testbed: Testbed,
+    bench: Bench,
+    *,
+    endpoint: str,
+    logs: Path,
+) -> Iterator[Mapping[str, Watched]]:
+    """Run agents on their hosts for as long as the context is open.
+
+    Args:
+        agents: of `placement.agents`.
+        testbed: holds their hosts.
+        bench: where and with what, see `Bench`.
+        endpoint: ``address:port`` of Shaker's server as the nodes see it.
+        logs: folder for a log of each node.
+
+    Raises:
+        CapabilityError: a node has no Python that suits.
+        BenchmarkError: agents did not start.
+
+    """
+    hosts = [host for host in testbed.hosts if host.name in {a.host for a in agents}]
+    token = uuid4().hex
+    watched = {host.name: Watched(host=host) for host in hosts}
+    threads = []
+    try:
+        pythons = on_each(
+            hosts, lambda host: _place(host, agents, bench, (token, endpoint))
+        )
+        for host in hosts:
+            program = folder(host) / "node.py"
+            command = (str(pythons[host.name]), str(program), str(folder(host)))
+            argv = ssh_argv(host, command, sockets=bench.sockets)
+            log = logs / f"agent-{host.name}.log"
+            thread = threading.Thread(
+                target=_follow, args=(bench, argv, log, watched[host.name])
+            )
+            thread.start()
+            threads.append(thread)
+        _await_all(watched.values())
+        yield watched
+    finally:
+        on_each(hosts, lambda host: _dismiss(host, bench))
+        for thread in threads:
+            thread.join(_READY)
+
+
+def folder(host: Host) -> PurePosixPath:
+    """Return the folder of the agents on a node."""
+    return environment.PLACE / "agents" / host.name
+
+
+def _place(
+    host: Host, agents: Sequence[Agent], bench: Bench, said: tuple[str, str]
+) -> PurePosixPath:
+    """Put all that a node needs in its place; return the agents' Python there."""
+    there, (token, endpoint) = replace(bench, host=host), said
+    wanted = interpreter(bench.shell, host, tool=AGENT, sockets=bench.sockets)
+    made = packages(wanted, bench.cache, bench.shell, bench.progress, tool=AGENT)
+    install(made, bench.shell, host, bench.progress, sockets=bench.sockets)
+    mine = [one for one in agents if one.host == host.name]
+    job = {
+        "agents": [one.id for one in mine],
+        "endpoint": endpoint,
+        "token": token,
+        "iperf3": any(one.mode == MINION for one in mine),
+    }
+    files = {
+        "node.py": NODE.read_text(encoding="utf-8"),
+        "bin/flent": FLENT.read_text(encoding="utf-8"),
+        "job.json": json.dumps(job),
+        "token": token,
+    }
+    for name, text in files.items():
+        mode = "755" if name.startswith("bin/") else "600"
+        there.put(folder(host) / name, text, mode=mode)
+    return made.python
+
+
+def _follow(bench: Bench, argv: Sequence[str], log: Path, watched: Watched) -> None:
+    try:
+        bench.shell.stream(argv, log=log, on_line=watched.line, check=False)
+    finally:
+        watched.over.set()
+        watched.ready.set()
+
+
+def _await_all(several: Iterable[Watched]) -> None:
+    for one in several:
+        if one.ready.wait(_READY) and one.started:
+            continue
+        raise BenchmarkError(
+            f"Shaker's agents did not start on `{one.host.name}`",
+            hint="the log of the agents says more",
+            details=one.last,
+        )
+
+
+def _dismiss(host: Host, bench: Bench) -> None:
+    command = ("rm", "-f", str(folder(host) / "token"))
+    run_on(bench.shell, host, command, check=False, sockets=bench.sockets, timeout=60)

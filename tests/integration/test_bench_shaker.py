@@ -1,0 +1,209 @@
+"""Shaker for real between network namespaces: its server, agents and iperf3."""
+
+import csv
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from enos.bench import environment, rally
+from enos.bench.environment import AGENT, SHAKER, install, interpreter, packages
+from enos.bench.host import Bench
+from enos.bench.rally import judge, run_workload
+from enos.bench.shaker.execution import Guests, Setting, Traffic
+from enos.bench.workload import Workload, load_workload
+from enos.errors import BenchmarkError, CapabilityError
+from enos.testing import RecordingProgress
+from enos.testing.namespaces import NamespaceTestbed
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root"),
+]
+SCENARIO = """
+title: between namespaces
+execution:
+  tests:
+    - {title: Ping, class: flent, method: ping, time: 1}
+    - {title: TCP, class: iperf3, time: 2}
+    - {title: UDP, class: iperf3, udp: true, bandwidth: 5M, time: 2}
+    - {title: Words, class: shell, script: "echo ${HOME}"}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where scenarios are played."""
+
+    net: NamespaceTestbed
+    bench: Bench
+    begun: list[str]
+    traffic: Callable[[], Traffic]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """Two nodes in namespaces; both tools are in place, the first is the bench host."""
+    folder = PurePosixPath(tmp_path_factory.mktemp("nodes"))
+    cache = tmp_path_factory.mktemp("cache")
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        NamespaceTestbed(groups=("grp1", "grp2"), prefix="enos-shaker") as net,
+    ):
+        patch.setattr(environment, "PLACE", folder)
+        patch.setattr(rally, "PLACE", folder)
+        host = net.testbed.hosts[0]
+        shell, progress = net.shell, RecordingProgress()
+        for tool in (SHAKER, AGENT):
+            wanted = interpreter(shell, host, tool=tool)
+            made = packages(wanted, cache, shell.here, progress, tool=tool)
+            install(made, shell, host, progress)
+        begun: list[str] = []
+        bench = Bench(
+            host=host, cache=cache, shell=shell, progress=progress, began=begun.append
+        )
+        setting = Setting(testbed=net.testbed, spec={}, guests=no_guests)
+        yield Place(
+            net=net,
+            bench=bench,
+            begun=begun,
+            traffic=lambda: Traffic(bench=bench, setting=setting),
+        )
+
+
+def no_guests() -> Guests:
+    raise CapabilityError("Heat is not deployed", hint="set `enable_heat: true`")
+
+
+def workload(folder: Path, text: str) -> Workload:
+    (folder / "mine.yml").write_text(SCENARIO)
+    (folder / "run.yml").write_text(text)
+    return load_workload(folder / "run.yml")
+
+
+def processes(words: str) -> tuple[str, ...]:
+    """Return the command lines of processes that hold these words."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if words in line:
+            found.append(line)
+    return tuple(found)
+
+
+def test_agents_measure_between_groups_and_leave_nothing(
+    tmp_path: Path, place: Place
+) -> None:
+    load = workload(
+        tmp_path,
+        "shaker:\n  scenarios:\n"
+        "    - {file: mine.yml, name: link, between: [grp1, grp2], network: api}\n"
+        "    - {file: openstack/perf_l2}\n",
+    )
+    results = tmp_path / "results"
+
+    link, guests = run_workload(
+        load, place.bench, spec={}, results=results, traffic=place.traffic()
+    )
+
+    assert link.ok, link.verdict
+    assert place.begun[-1:] == ["link"]
+    found = {(one.test, one.metric): one for one in link.measures}
+    rtt = found["Ping", "rtt"]
+    assert rtt.place == "node-1 to node-2"
+    assert rtt.mean is not None
+    assert 0 < rtt.mean < 50
+    assert found["Ping", "loss"].mean == 0
+    assert (found["TCP", "throughput"].mean or 0) > 50
+    assert found["TCP", "tcp_rtt"].values
+    assert (found["UDP", "sent"].mean or 0) == pytest.approx(5, rel=0.2)
+    assert found["UDP", "jitter"].unit == "ms"
+    assert found["Words", "duration"].unit == "s"
+    assert not guests.ok
+    assert "set `enable_heat: true`" in guests.error
+    with pytest.raises(BenchmarkError, match="1 of 2 scenarios failed"):
+        judge((link, guests))
+    rows = list(csv.DictReader((results / "results.csv").read_text().splitlines()))
+    assert {"link: Ping, node-1 to node-2"} <= {row["scenario"] for row in rows}
+    summary = json.loads((results / "results.json").read_text())
+    assert [one["ok"] for one in summary] == [True, False]
+    kept = {path.name for path in (results / "01-link").iterdir()}
+    assert {"shaker.json", "report.html", "shaker.log", "agent-node-2.log"} <= kept
+    assert "://" not in (results / "01-link" / "report.html").read_text()
+    assert processes("shaker.agent.agent") == ()
+    assert processes("iperf3 -s -p 5201") == ()
+
+
+def test_a_program_that_is_missing_is_a_gap_before_the_run(
+    tmp_path: Path, place: Place
+) -> None:
+    (tmp_path / "odd.yml").write_text(
+        "execution:\n  tests:\n    - {title: Old, class: netperf, time: 1}\n"
+    )
+    load = workload(
+        tmp_path, "shaker: {file: odd.yml, between: [grp1, grp2], network: api}\n"
+    )
+
+    (only,) = run_workload(
+        load, place.bench, spec={}, results=tmp_path / "r", traffic=place.traffic()
+    )
+
+    assert "netperf missing on node-1" in only.error
+    assert not only.ok
+
+
+# the child of a process with threads only starts programs, then it is killed
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+def test_agents_end_when_enos_is_killed_and_the_run_goes_on(
+    tmp_path: Path, place: Place
+) -> None:
+    load = workload(
+        tmp_path,
+        "shaker: {file: mine.yml, between: [grp1, grp2], network: api,"
+        " args: {time: 20}}\n",
+    )
+    results = tmp_path / "results"
+    child = os.fork()
+    if child == 0:  # the one that is killed
+        try:
+            run_workload(
+                load, place.bench, spec={}, results=results, traffic=place.traffic()
+            )
+        finally:
+            os._exit(1)
+    until(lambda: len(processes("shaker.agent.agent")) == 2)
+    until(lambda: '"testing"' in log(results))
+
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+    until(lambda: not processes("shaker.agent.agent"))
+    until(lambda: not processes("iperf3 -s -p 5201"))
+    until(lambda: not processes("runner.py"))
+    assert not (results / "01-mine" / "outcome.json").exists()
+    short = workload(tmp_path, "shaker: {file: mine.yml, between: [grp2, grp1]}\n")
+    (again,) = run_workload(
+        short, place.bench, spec={}, results=results, traffic=place.traffic()
+    )
+    assert again.ok, again.verdict
+
+
+def log(results: Path) -> str:
+    files = tuple(results.glob("*/shaker.log"))
+    return files[0].read_text() if files else ""
+
+
+def until(there: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not there():
+        assert time.monotonic() < deadline, "it did not come to pass in time"
+        time.sleep(0.1)

@@ -1,0 +1,364 @@
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enos.bench.measure import Measure
+from enos.bench.results import as_csv, summary
+from enos.bench.shaker import flent
+from enos.bench.shaker.execution import PORT, Guests, credentials, options
+from enos.bench.shaker.outcome import result
+from enos.bench.shaker.page import page, points
+from enos.bench.shaker.placement import agents, specification
+from enos.bench.shaker.samples import found, weighted
+from enos.bench.shaker.scenario import ShakerRun, Where, alias_of
+from enos.bench.workload import load_workload
+from enos.errors import ConfigError
+from enos.testbed import Host, Network, Nic, Testbed
+from tests.conftest import Golden
+
+OUTPUT = Path(__file__).parents[1] / "golden" / "bench" / "shaker.json"
+MINE = """\
+title: mine
+execution:
+  tests:
+    - {title: TCP, class: iperf3}
+    - {class: shell, script: 'echo "${HOME}"'}
+"""
+
+
+def loaded(folder: Path, text: str) -> tuple[ShakerRun, ...]:
+    (folder / "run.yml").write_text(text)
+    return load_workload(folder / "run.yml").shaker
+
+
+def problems(folder: Path, text: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        loaded(folder, text)
+    return caught.value.details.replace(f"{folder}/", "")
+
+
+def host(name: str, group: str, role: str, *addresses: str) -> Host:
+    nics = tuple(
+        Nic(device=f"eth{place}", network=network, addresses=(address,))
+        for place, (network, address) in enumerate(
+            zip(("api", "tunnel"), addresses, strict=False)
+        )
+    )
+    return Host(name=name, address=name, groups=(group,), roles=(role,), nics=nics)
+
+
+TESTBED = Testbed(
+    provider="fake",
+    hosts=(
+        host("control-1", "core", "control", "10.0.0.2/24", "10.1.0.2/24"),
+        host("compute-1", "edge", "compute", "10.0.0.3/24", "10.1.0.3/24"),
+        host("compute-2", "edge", "compute", "10.0.0.4/24", "10.1.0.4/24"),
+    ),
+    networks=(
+        Network(name="api", cidr="10.0.0.0/24", roles=("api",)),
+        Network(name="tunnel", cidr="10.1.0.0/24", roles=("tunnel",)),
+    ),
+)
+
+
+def test_a_single_scenario_is_accepted_flat(tmp_path: Path) -> None:
+    (run,) = loaded(tmp_path, "shaker: {file: openstack/dense_l2.yml}\n")
+
+    assert run.alias == "openstack/dense_l2"
+    assert run.where is Where.GUESTS
+    assert run.name == "dense_l2"
+
+
+def test_scenarios_are_labelled_and_left_out(tmp_path: Path) -> None:
+    text = """
+shaker:
+  scenarios:
+    - {name: dense l2, file: openstack/dense_l2}
+    - {name: other, file: no-such, enabled: false}
+    - {name: again, file: openstack/dense_l2}
+"""
+
+    assert [run.name for run in loaded(tmp_path, text)] == ["dense l2", "again #2"]
+    assert loaded(tmp_path, "shaker: {enabled: false, file: x}\n") == ()
+
+
+def test_lists_of_arguments_make_runs(tmp_path: Path) -> None:
+    (tmp_path / "mine.yml").write_text(MINE)
+    text = """
+shaker:
+  args: {time: [5, 10]}
+  scenarios:
+    - {file: mine.yml, between: [core, edge], args: {threads: 2}}
+"""
+
+    runs = loaded(tmp_path, text)
+
+    assert [run.name for run in runs] == ["mine [time=5]", "mine [time=10]"]
+    assert runs[0].args == {"time": 5, "threads": 2}
+    assert runs[0].where is Where.NODES
+    assert runs[0].programs == ("iperf3",)
+    assert runs[0].key != runs[1].key
+
+
+def test_a_file_of_the_user_wins_over_a_scenario_of_that_name(tmp_path: Path) -> None:
+    (tmp_path / "openstack").mkdir()
+    (tmp_path / "openstack" / "perf_l2.yml").write_text(MINE)
+
+    (run,) = loaded(tmp_path, "shaker: {file: openstack/perf_l2.yml}\n")
+
+    assert run.alias == ""
+    assert run.where is Where.BENCH_HOST
+    assert "${HOME}" in run.text
+
+
+def test_templates_beside_a_scenario_travel_with_it(tmp_path: Path) -> None:
+    (tmp_path / "two.hot").write_text("heat_template_version: 2013-05-23\n")
+    (tmp_path / "two.yml").write_text(
+        "deployment: {template: two.hot, accommodation: [pair, single_room,"
+        " compute_nodes: 2]}\nexecution: {tests: [{class: iperf3}]}\n"
+    )
+    (tmp_path / "own.yml").write_text(
+        "deployment: {template: shaker/scenarios/openstack/l2.hot}\n"
+        "execution: {tests: [{class: iperf3}]}\n"
+    )
+    text = "shaker: {scenarios: [{file: two.yml}, {file: own.yml}]}\n"
+
+    two, own = loaded(tmp_path, text)
+
+    assert two.files == {"two.hot": "heat_template_version: 2013-05-23\n"}
+    assert two.where is own.where is Where.GUESTS
+    assert own.files == {}
+
+
+def test_all_that_is_wrong_is_told_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "bad.yml").write_text(
+        "execution:\n  tests:\n    - {class: iperf4}\n    - {class: shell}\n"
+    )
+    (tmp_path / "lost.yml").write_text(
+        "deployment: {template: l3.hot}\nexecution: {tests: [{class: iperf3}]}\n"
+    )
+    text = """\
+shaker:
+  scenarios:
+    - file: bad.yml
+    - file: lost.yml
+    - file: openstack/perf_l4
+"""
+
+    told = problems(tmp_path, text)
+
+    assert "run.yml:3:13: bad.yml:3:15:" in told
+    assert "a test of class `shell` needs a `program` or a `script`" in told
+    assert "run.yml:4:13: lost.yml:1:24: there is no template `l3.hot`" in told
+    assert "run.yml:5:13: there is no scenario `openstack/perf_l4`" in told
+    assert "did you mean `openstack/perf_l2`?" in told
+
+
+def test_shaker_comes_first_when_it_stands_first(tmp_path: Path) -> None:
+    (tmp_path / "task.yml").write_text("Dummy.dummy: {}\n")
+    (tmp_path / "run.yml").write_text(
+        "shaker: {file: openstack/perf_l2}\nrally: {scenarios: [{file: task.yml}]}\n"
+    )
+
+    workload = load_workload(tmp_path / "run.yml")
+
+    assert [run.name for run in workload.ordered] == ["perf_l2", "task"]
+
+
+@pytest.mark.parametrize(
+    ("name", "alias"),
+    [
+        ("openstack/full_l3_east_west", "openstack/full_l3_east_west"),
+        ("networking/udp_l2.yaml", "openstack/udp_l2"),
+        ("perf_l2", ""),
+    ],
+)
+def test_shakers_own_scenarios_are_known_by_name(name: str, alias: str) -> None:
+    assert alias_of(name) == alias
+
+
+def test_hosts_of_two_groups_are_paired_on_the_tunnel_network() -> None:
+    placed = agents(("core", "edge"), TESTBED)
+
+    assert [(one.host, one.address, one.mode) for one in placed] == [
+        ("control-1", "10.1.0.2", "primary"),
+        ("compute-1", "10.1.0.3", "minion"),
+    ]
+    assert specification(placed)[0] == {
+        "id": "1-primary-control-1",
+        "ip": "10.1.0.2",
+        "mode": "primary",
+        "node": "control-1",
+        "minion_id": "1-minion-compute-1",
+    }
+
+
+def test_a_role_with_itself_pairs_its_halves() -> None:
+    placed = agents(("compute", "edge"), TESTBED, "api")
+
+    assert [one.host for one in placed] == ["compute-1", "compute-2"]
+    assert placed[1].address == "10.0.0.4"
+
+
+@pytest.mark.parametrize(
+    ("between", "network", "words"),
+    [
+        (("core", "egde"), "", "names `egde`"),
+        (("core", "control-1"), "", "no two different hosts"),
+        (("core", "edge"), "storage", "no network `storage`"),
+    ],
+)
+def test_nodes_that_are_not_there_are_refused(
+    between: tuple[str, str], network: str, words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        agents(between, TESTBED, network)
+
+
+def test_figures_come_from_samples_and_from_iperf3() -> None:
+    told = found(json.loads(OUTPUT.read_text()))
+
+    known = {(one.test, one.metric): one for one in told.measures}
+    assert {one.place for one in told.measures} == {"node-1 to node-2"}
+    assert not told.faults
+    assert known["Ping", "rtt"].unit == "ms"
+    assert known["Ping", "loss"].values == (0.0,)
+    tcp = known["TCP", "throughput"]
+    assert tcp.mean == pytest.approx(sum(tcp.values) / len(tcp.values), rel=0.01)
+    sent, loss = known["UDP", "sent"], known["UDP", "loss"]
+    assert sent.mean == pytest.approx(5, rel=0.05)
+    assert loss.unit == "%"
+    assert known["UDP", "throughput"].mean == pytest.approx(sent.mean, rel=0.1)
+
+
+def test_a_lost_agent_and_a_missed_sla_are_faults() -> None:
+    output = json.loads(OUTPUT.read_text())
+    for record in output["records"].values():
+        if record["test"] == "TCP":
+            record["status"] = "lost"
+        if record["test"] == "UDP":
+            record |= {"status": "error", "info": "unable to connect to server"}
+    output["sla"] = [
+        {"record": "1", "test": "Ping", "state": "OK", "expression": "(a < 2)"},
+        {"record": "2", "test": "Ping", "state": "FAIL", "expression": "(a < 2)"},
+    ]
+
+    told = found(output)
+
+    assert told.faults == (
+        "`TCP` node-1 to node-2: the agent was lost",
+        "`UDP` node-1 to node-2: unable to connect to server",
+    )
+    assert [(sla.criterion, sla.ok) for sla in told.slas] == [("Ping: (a < 2)", False)]
+
+
+def test_the_result_of_a_scenario_whose_agents_never_joined_says_so(
+    tmp_path: Path,
+) -> None:
+    run = ShakerRun(key="1", name="link", where=Where.NODES)
+    said = "Error while executing scenario: Agents failed to join: {'a': 'lost'}"
+    record = {"id": "x", "status": "error", "stderr": said}
+    (tmp_path / "shaker.json").write_text(json.dumps({"records": {"x": record}}))
+    outcome = {"error": "", "seconds": 60.0, "lost": ["1-minion-node-2"]}
+    (tmp_path / "outcome.json").write_text(json.dumps(outcome))
+
+    told = result(run, tmp_path)
+
+    assert not told.ok
+    assert told.verdict == f"did not run: {said}"
+    assert "the agent 1-minion-node-2 ended by itself" in told.faults
+
+
+def test_rows_and_summary_hold_values_and_statistics(tmp_path: Path) -> None:
+    (tmp_path / "shaker.json").write_text(OUTPUT.read_text())
+    outcome = {"error": "", "seconds": 20.0, "began": 5.0}
+    (tmp_path / "outcome.json").write_text(json.dumps(outcome))
+    told = result(ShakerRun(key="1", name="link", where=Where.NODES), tmp_path)
+
+    (line,) = summary([told])
+    text = as_csv([told])
+
+    assert told.ok
+    assert told.verdict == "4 tests gave figures"
+    assert text.count('"link: TCP, node-1 to node-2",1,throughput,') == 1
+    measure = next(one for one in line["measures"] if one["metric"] == "rtt")
+    assert measure["count"] == 10
+    assert measure["min"] <= measure["median"] <= measure["p95"] <= measure["max"]
+
+
+def test_the_page_needs_no_network(tmp_path: Path, golden: Golden) -> None:
+    output = json.loads(OUTPUT.read_text())
+    (tmp_path / "shaker.json").write_text(OUTPUT.read_text())
+    (tmp_path / "outcome.json").write_text('{"error": "", "seconds": 20}')
+    told = result(ShakerRun(key="1", name="<link>", where=Where.NODES), tmp_path)
+
+    text = page(told, output)
+
+    assert "://" not in text
+    assert "&lt;link&gt;" in text
+    golden("bench/shaker.html", text)
+
+
+def test_a_short_last_interval_weighs_as_long_as_it_lasted() -> None:
+    whole, mean = weighted([1.0, 2.0, 2.01], [10.0, 20.0, 1000.0])
+
+    assert whole == (10.0, 20.0)
+    assert mean == pytest.approx((10 + 20 + 10) / 2.01)
+    assert weighted([], []) == ((), None)
+
+
+@given(st.lists(st.floats(min_value=0, max_value=1e6), min_size=1, max_size=30))
+def test_statistics_are_in_order(values: list[float]) -> None:
+    told = Measure(test="t", place="p", metric="m", values=tuple(values)).statistics
+
+    assert told["count"] == len(values)
+    order = [told["min"], told["median"], told["p95"], told["max"]]
+    numbers = [one for one in order if isinstance(one, float)]
+    assert len(numbers) == 4
+    assert all(b >= a or b == pytest.approx(a) for a, b in pairwise(numbers))
+    assert len(points(values).split()) == (len(values) if len(values) > 1 else 0)
+
+
+def test_options_and_credentials_keep_the_password_off_the_command_line() -> None:
+    admin = {
+        "username": "admin",
+        "password": "secret",
+        "project_name": "admin",
+        "user_domain_name": "Default",
+        "project_domain_name": "Default",
+    }
+    spec = {"existing@openstack": {"auth_url": "http://a:5000/v3", "admin": admin}}
+    run = ShakerRun(key="0123-2", name="x", where=Where.GUESTS, flavor="m1.small")
+    guests = Guests(image="enos-shaker", flavor="m1.tiny", network="public")
+
+    listed = options(run, guests, "10.0.0.2")
+
+    assert listed[:2] == ["--server-endpoint", f"10.0.0.2:{PORT}"]
+    assert listed[listed.index("--flavor-name") + 1] == "m1.small"
+    assert listed[listed.index("--stack-name") + 1] == "shaker_0123_2"
+    assert "secret" not in " ".join(listed)
+    assert credentials(spec)["OS_PASSWORD"] == "secret"
+    assert "OS_INSECURE" not in credentials(spec)
+
+
+def test_the_stand_in_for_flent_counts_lost_echoes_and_both_directions() -> None:
+    series = flent.per_step([(0.1, 2.0), (0.6, 4.0), (1.2, None)], [1.0, 2.0, 3.0])
+    report = {
+        "intervals": [
+            {
+                "sum": {"end": 1.0, "bits_per_second": 2e6},
+                "sum_bidir_reverse": {"end": 1.0, "bits_per_second": 3e6},
+            }
+        ]
+    }
+
+    ends, both = flent.rates(report, "tcp_bidirectional")
+
+    assert series == {flent.RTT: [3.0, None, None], flent.LOSS: [0.0, 100.0, None]}
+    assert ends == [1.0]
+    assert both == {flent.UP: [2.0], flent.DOWN: [3.0]}
+    assert flent.checksum(b"\x08\x00\xf7\xff") == 0
