@@ -3,7 +3,7 @@ VENV := .venv
 ENOS := $(VENV)/bin/enos
 # Programs the tests start for real; apt-get is asked only for those that are missing.
 PARTS := openssh-server openssh-client iproute2 iptables ipset fping iperf3 cpio \
-         qemu-system-x86 debootstrap docker.io
+         qemu-system-x86 debootstrap docker.io chromium redis-server
 
 .PHONY: demo killed test check golden clean
 
@@ -15,6 +15,7 @@ demo: $(ENOS) ## the main job, end to end, on this machine
 	$(ENOS) backup
 	$(ENOS) destroy --hard
 	$(ENOS) info
+	$(ENOS) report
 
 killed: $(VENV)/.dev ## the main job again, killed at ten random moments (after `make demo`)
 	ENOS_KILL_SEED=$${ENOS_KILL_SEED:-1} $(VENV)/bin/pytest -s tests/e2e/test_killed.py

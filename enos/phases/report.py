@@ -1,21 +1,25 @@
 """`enos report`: one page on an experiment, from its directory or from an archive."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
 from enos.archive.read import visit
-from enos.errors import StateError
+from enos.errors import MonitoringError, StateError
+from enos.metrics.series import Series
+from enos.phases import metrics
 from enos.phases.session import Session
+from enos.report import lanes
 from enos.report.chronicle import timeline
-from enos.report.page import Report, report_page
+from enos.report.page import Report, report_page, timeline_page
 from enos.report.readings import Readings, read, wanted
 from enos.state.directory import Directory, write_atomically
 
-NAME = "report.html"
+NAME, MEASURES = "report.html", "measures.json"
 LARGEST = 64 << 20  # bytes of a file that is looked into
+POINTS = 1000  # means of a measure that are kept for the page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +37,8 @@ class Material:
 
 
 def of_session(session: Session) -> Material:
-    """Return what the experiment's directory holds."""
+    """Return what the experiment's directory holds, after the latest measures."""
+    keep_measures(session)
     found = of_directory(session.directory)
     resolved = json.dumps(asdict(session.experiment), default=str)
     found.files["resolved.json"] = resolved
@@ -77,6 +82,49 @@ def of_archive(path: Path) -> Material:
     return Material(title=manifest.experiment, files=files, notes=tuple(notes))
 
 
+def plot(session: Session, run: str = "", measures: Sequence[str] = ()) -> str:
+    """Return a page with the measures under what happened, as long as it happened.
+
+    Args:
+        session: of an experiment with monitoring.
+        run: the benchmark run to show at first, empty for everything.
+        measures: their names, the usual ones if there are none.
+
+    Raises:
+        MonitoringError: the database does not answer.
+        StateError: there is no such run, no monitoring, or nothing was run yet.
+
+    """
+    found = of_directory(session.directory)
+    readings, name = read(found.files), found.title
+    chosen = _run(readings, run, name) if run else ""
+    wishes = lanes.wanted(measures)
+    several = _series(session, [lane.measure for lane in wishes])
+    drawn = timeline(readings, name, run=chosen, plots=lanes.plots(several, wishes))
+    if drawn is None:
+        raise StateError(
+            f"nothing was run yet in `{name}`", hint="begin with `enos up`"
+        )
+    return timeline_page(drawn)
+
+
+def keep_measures(session: Session) -> None:
+    """Keep what the page draws of the measures: the database goes with its machine.
+
+    Without a database that answers, what was kept before stays.
+    """
+    if not metrics.monitored(session):
+        return
+    try:
+        several = _series(session, [lane.measure for lane in lanes.USUAL])
+    except MonitoringError as silent:
+        session.progress.warn(f"the report lacks the latest measures: {silent.message}")
+        return
+    plots = [one for one in several if one.points]
+    text = json.dumps([asdict(one) for one in plots])
+    write_atomically(session.directory.results / MEASURES, text)
+
+
 def page(material: Material, run: str = "") -> str:
     """Return the page; raises StateError when there is no such run.
 
@@ -93,7 +141,9 @@ def page(material: Material, run: str = "") -> str:
         Report(
             title=title,
             readings=readings,
-            timeline=timeline(readings, title, run=chosen),
+            timeline=timeline(
+                readings, title, run=chosen, plots=lanes.plots(readings.series)
+            ),
         )
     )
 
@@ -114,6 +164,15 @@ def keep(session: Session) -> Path:
     path = session.directory.results / NAME
     write(page(of_session(session)), path)
     return path
+
+
+def _series(session: Session, measures: Sequence[str]) -> tuple[Series, ...]:
+    """Return what was measured from the first event of the journal to its last."""
+    times = [event["time"] for event in session.directory.journal.events()]
+    begin, end = min(times, default=0.0), max(times, default=0.0)
+    interval = metrics.planned(session).interval
+    every = max(interval, (end - begin) / POINTS)
+    return metrics.series(session, measures, begin=begin, end=end, every=every)
 
 
 def _run(readings: Readings, wish: str, where: str) -> str:

@@ -67,6 +67,19 @@ def test_the_archive_verifies(directory: Directory) -> None:
     assert archive.verify(saved[-1]).ok
 
 
+def test_the_report_outlives_the_machines_and_is_in_the_archive(
+    directory: Directory,
+) -> None:
+    page = (directory.results / "report.html").read_text()
+    saved = sorted(directory.path.glob("*.tar.*"))
+    members = {member.path for member in archive.verify(saved[-1]).manifest.members}
+
+    assert {"results/report.html", "results/machines.json"} <= members
+    assert "✕ no" not in page
+    assert page.count("✓ as asked") == 3  # OpenStack, network, benchmark
+    assert page.index('"destroy"') > page.index('"bench"')
+
+
 def test_nothing_of_the_session_is_left_in_docker(directory: Directory) -> None:
     label = f"label=enos.session={directory.load().session}"
     for what in (["ps", "-aq"], ["network", "ls", "-q"], ["volume", "ls", "-q"]):
