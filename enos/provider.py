@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from enos.demand import Demand
 from enos.process import Shell
 from enos.progress import Progress
-from enos.testbed import Testbed
+from enos.testbed import Host, Testbed
 
 
 class ProviderSettings(BaseModel):
@@ -114,4 +114,20 @@ class SharesImages(Protocol):
 
         Whatever images it holds when the block ends are in the Docker of every
         machine acquired afterwards. They are kept in the cache between experiments.
+        """
+
+
+@runtime_checkable
+class SwitchesMachines(Protocol):
+    """A provider whose machines can be stopped and paused while an experiment runs.
+
+    Optional: without it events can switch services, not machines.
+    """
+
+    def switching(self, host: Host, verb: str) -> tuple[tuple[str, ...], ...]:
+        """Return the commands that `stop`, `start`, `pause` or `unpause` a machine.
+
+        They are run where enos runs, by a shell and nothing else, for they must bring
+        a machine back when enos itself is gone. `start` and `unpause` may fail on a
+        machine that runs, but must not change it.
         """

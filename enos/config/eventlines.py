@@ -15,8 +15,8 @@ from enos.config.wording import kind_of
 from enos.config.yamltree import Loc
 from enos.errors import one_of
 
-_AT = re.compile(r"\s*(?:at\s+)?(?P<at>\S+)\s*:\s+(?P<what>.+?)\s*")
-_KEY = re.compile(r"\s*(?:at\s+)?(?P<at>\d\S*)\s*")
+_AT = re.compile(r"\s*(?:at\s+)?(?P<at>\d[^:]*?)\s*:\s+(?P<what>.+?)\s*")
+_KEY = re.compile(r"\s*(?:at\s+)?(?P<at>\d.*?)\s*")
 
 Written: TypeAlias = tuple[Loc, Mapping[str, Any]]
 
@@ -89,8 +89,8 @@ def _quantities(at: str, words: list[str], loc: Loc) -> Written | Unclear:
     while words and words[0] in QUANTITIES and len(words) > 1:
         found[words[0]], words = words[1], words[2:]
     if len(found) == 1:
-        hint = one_of(words[0], ("partition", "heal", *VERBS, *QUANTITIES))
-        return Unclear(loc, f"`{words[0]}` is nothing an event does: {hint}")
+        hint = one_of(words[0], ("partition", "heal", *VERBS, *QUANTITIES[:1]))
+        return Unclear(loc, f"`{words[0]}` is nothing an event does", hint)
     if words:
         found["between"] = " ".join(words).removeprefix("between ")
     return loc, found

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
@@ -22,9 +23,11 @@ from enos.config.events import (
 )
 from enos.config.links import spec_of
 from enos.config.sections import Constraint, Strict
-from enos.config.source import Document, attempt
+from enos.config.source import Document, attempt, read
+from enos.config.topology import groups, roles
 from enos.config.wording import kind_of, spellings
 from enos.config.yamltree import Loc, Problem
+from enos.demand import Demand, host_names
 from enos.errors import listed, one_of
 
 KEY, ALL = "events", "all"
@@ -136,14 +139,15 @@ class TimelineEntry(Strict):
     timeline: Any = Field(description="The events.", examples=[["at 60s: heal"]])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _Place:
-    """Where an event stands, and the names it may use."""
+    """Where an event stands, and the names it may use: `known` for links."""
 
     document: Document
     loc: Loc
     groups: tuple[str, ...]
     known: tuple[str, ...]
+    machines: tuple[str, ...]
 
     def problem(self, message: str, hint: str = "", *, key: str = "") -> Problem:
         """Return a problem with the event, or with one of its keys."""
@@ -153,7 +157,7 @@ class _Place:
 
 def timeline(
     document: Document,
-    groups: Iterable[str],
+    demand: Demand,
     known: Iterable[str],
     loc: Loc = (KEY,),
 ) -> tuple[Timeline, tuple[Problem, ...]]:
@@ -161,8 +165,8 @@ def timeline(
 
     Args:
         document: the file.
-        groups: groups of machines, for events that name none.
-        known: what names may stand for: groups, roles and machines; empty for any.
+        demand: the machines.
+        known: the groups and roles there are; empty to take any name.
         loc: where the events stand in the file.
 
     """
@@ -175,25 +179,54 @@ def timeline(
         origin, wrong = entry.origin if entry else "", list(problems)
         value, loc = value["timeline"], (*loc, "timeline")
     found: list[Event] = []
-    names = tuple(groups), tuple(known)
+    names = groups(demand), tuple(known), _machines(demand)
     for one in written(value, loc):
         if isinstance(one, Unclear):
             wrong.append(document.problem(one.loc, one.message, one.hint))
             continue
         where, mapping = one
-        place = _Place(document=document, loc=where, groups=names[0], known=names[1])
-        event, problems = _event(place, mapping)
+        event, problems = _event(_Place(document, where, *names), mapping)
         wrong += problems
         found += [event] if event else []
     found.sort(key=lambda event: event.at)
     return Timeline(events=tuple(found), origin=origin), tuple(wrong)
 
 
+def load_timeline(path: Path, demand: Demand) -> Timeline:
+    """Return the events of a file of their own, for the machines of an experiment.
+
+    The file has a key `events`, or events at the top level. Raises ConfigError with
+    all its problems.
+    """
+    document = read(path)
+    loc: Loc = (KEY,) if KEY in document.value else ()
+    known = (*groups(demand), *roles(demand))
+    found, problems = timeline(document, demand, known, loc)
+    if document.problems or problems:
+        raise document.failure((*document.problems, *problems))
+    return found
+
+
+def _machines(demand: Demand) -> tuple[str, ...]:
+    """Return the names of the machines, also those their owner gave them."""
+    return tuple(
+        str(machine.extra.get("alias") or name) for name, machine in host_names(demand)
+    )
+
+
 def _event(
     place: _Place, given: Mapping[str, Any]
 ) -> tuple[Event | None, tuple[Problem, ...]]:
     links = {one for several in spellings(Constraint) for one in several}
-    own = {key: one for key, one in given.items() if key not in links}
+    fields = set(EventEntry.model_fields)
+    unknown = [key for key in given if key not in links | fields]
+    if unknown:
+        known = (*EventEntry.model_fields, *QUANTITIES)
+        return None, tuple(
+            place.problem(f"unknown key `{key}`", one_of(str(key), known), key=key)
+            for key in unknown
+        )
+    own = {key: one for key, one in given.items() if key in fields}
     asked = {key: one for key, one in given.items() if key in links}
     entry, problems = attempt(place.document, EventEntry, own, place.loc)
     if entry is None:
@@ -220,10 +253,11 @@ def _misnamed(
             except ValueError as bad:
                 yield place.problem(str(bad), key=key)
                 continue
+            known = (*place.known, *(place.machines if key == "on" else ()))
             for one in several if place.known else ():
-                if one not in place.known:
+                if one not in known:
                     said = f"no group or role is called `{one}`"
-                    yield place.problem(said, one_of(one, place.known), key=key)
+                    yield place.problem(said, one_of(one, known), key=key)
         if key in keys[:2] and names and not _couples(names, place.groups):
             yield place.problem("there is no other group", key=key)
 

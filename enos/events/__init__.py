@@ -14,7 +14,7 @@ from enos.events.conductor import Conductor
 from enos.events.field import Field, Found, finish, look
 from enos.events.plan import EventsPlan, Step
 from enos.events.planner import plan_events
-from enos.events.record import Happened, as_csv, judge
+from enos.events.record import Happened, as_csv, judge, why
 from enos.events.scripts import Place
 from enos.events.situation import Ground
 
@@ -32,4 +32,5 @@ __all__ = [
     "judge",
     "look",
     "plan_events",
+    "why",
 ]

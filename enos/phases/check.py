@@ -10,9 +10,11 @@ from pathlib import Path
 from enos import netem, plugins
 from enos.config.experiment import Experiment, load_experiment
 from enos.demand import host_names
+from enos.events import Ground, plan_events
 from enos.phases.foreseen import foreseen
 from enos.phases.install import as_text
 from enos.phases.planned import planned_testbed
+from enos.provider import SwitchesMachines
 from enos.testbed import Testbed
 from enos.toolenvs import ToolEnvironments
 
@@ -31,7 +33,7 @@ def run(file: Path, tools: ToolEnvironments) -> str:
         as_text(foreseen(experiment, tools)),
         network(experiment, testbed),
     )
-    return "\n".join(parts)
+    return "\n".join((*parts, *events(experiment, testbed)))
 
 
 def machines(experiment: Experiment) -> str:
@@ -58,3 +60,23 @@ def network(experiment: Experiment, testbed: Testbed) -> str:
     ]
     more = f", the first {MOST} rules" if len(pairs) >= MOST else ""
     return "\n".join((f"# from, to, network, shaping{more}", *rows))
+
+
+def events(experiment: Experiment, testbed: Testbed) -> tuple[str, ...]:
+    """Return a line for each event; the containers of services are not known yet.
+
+    Raises CapabilityError when a machine is to be switched that cannot be.
+    """
+    timeline = experiment.events
+    if not timeline.events:
+        return ()
+    kind = plugins.provider(experiment.provider)
+    can = issubclass(kind, SwitchesMachines)
+    ground = Ground(
+        testbed=testbed,
+        constraints=experiment.constraints,
+        switch=(lambda _host, _verb: ()) if can else None,
+    )
+    since = f"`{timeline.origin}`" if timeline.origin else "the first scenario"
+    head = f"# events, after the first iteration of {since} has begun"
+    return ("", head, *(line.rstrip() for line in plan_events(timeline, ground).lines))

@@ -141,7 +141,7 @@ def starting(file: Path, env: Path | None, workshop: Workshop) -> Iterator[Sessi
         if not directory.exists():
             directory.create(provider="")
         session = _open(directory, workshop)
-        end_leftovers(directory.load().session)
+        _end_leftovers(session)
         follow(session, file)
         yield session
 
@@ -165,7 +165,7 @@ def resuming(
     with directory.locked() if lock else nullcontext():
         session = _open(directory, workshop)
         if lock:
-            end_leftovers(state.session)
+            _end_leftovers(session)
         if reread and Path(state.source).is_file():
             follow(session, Path(state.source))
         yield session
@@ -199,6 +199,15 @@ def _open(directory: Directory, workshop: Workshop) -> Session:
         progress=workshop.progress,
         cache=workshop.cache,
     )
+
+
+def _end_leftovers(session: Session) -> None:
+    """End the processes a killed enos left, and undo what its events changed."""
+    end_leftovers(session.directory.load().session)
+    if session.directory.changed.exists():
+        from enos.phases import events
+
+        events.recover(session)
 
 
 def _record(session: Session, name: str, record: PhaseRecord) -> None:

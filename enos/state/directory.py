@@ -56,6 +56,11 @@ class Directory:
         return self.path / "results"
 
     @property
+    def changed(self) -> Path:
+        """Names the machines that events may be changing; absent when none does."""
+        return self.path / "changed.json"
+
+    @property
     def logs(self) -> Path:
         """Output of programs, a file each."""
         return self.path / "logs"

@@ -8,7 +8,7 @@ from typing import ClassVar, cast
 
 from enos.demand import Demand, host_names
 from enos.provider import Check, Provider, ProviderSettings, Surroundings
-from enos.testbed import Testbed
+from enos.testbed import Host, Testbed
 from enos_local import doctor, engine, facts, hostconfig, image, layout, nodes, store
 from enos_local.settings import Settings
 
@@ -69,6 +69,11 @@ class Local(Provider):
             )
             return
         nodes.release(self.around.shell, self.around.progress, self.around.session)
+
+    def switching(self, host: Host, verb: str) -> tuple[tuple[str, ...], ...]:
+        """See `enos.provider.SwitchesMachines.switching`."""
+        container = f"{self.around.session}-{host.name}"
+        return (("docker", verb, container),)
 
     def checks(self) -> tuple[Check, ...]:
         """See `Provider.checks`."""
