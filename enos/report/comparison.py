@@ -43,14 +43,16 @@ def compared(readings: Readings) -> tuple[Compared, ...]:
 def figure(quantity: str, value: float | None) -> str:
     """Return a value with its unit; rates come in bit/s.
 
-    >>> figure("rtt", 25.1234), figure("rate", 12_500_000.0), figure("loss", None)
-    ('25.12 ms', '12.5 Mbit/s', 'nothing')
+    >>> figure("rtt", 25.1234), figure("rtt", 0.07965), figure("loss", None)
+    ('25.12 ms', '0.0797 ms', 'nothing')
+    >>> figure("rate", 12_500_000.0)
+    '12.5 Mbit/s'
     """
     if value is None:
         return "nothing"
     match quantity:
         case "rtt":
-            return f"{value:.4g} ms"
+            return f"{value:.4g} ms" if abs(value) >= 1 else f"{value:.3g} ms"
         case "loss":
             return f"{value:.3g} %"
         case "rate":
