@@ -56,6 +56,14 @@ def timeline_page(timeline: Timeline) -> str:
     )
 
 
+def heat_map_page(title: str, heat_map: str, when: str = "") -> str:
+    """Return a page with a heat map alone, an SVG of `enos.report.heatmap`."""
+    picture = Markup(heat_map)  # noqa: S704 - enos.report's own SVG
+    return _render(
+        "heatmap.html.j2", title=title, when=when, timeline=None, heat_map=picture
+    )
+
+
 def report_page(report: Report) -> str:
     """Return the page of an experiment."""
     readings, drawn = report.readings, report.timeline
