@@ -1,0 +1,218 @@
+"""Events beside a benchmark, on hosts that are nowhere."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from enos import plugins
+from enos.config.events import Heal, Partition, Timeline
+from enos.errors import ConfigError
+from enos.events import judge
+from enos.phases import events
+from enos.phases.session import Session, Workshop, phase, resuming, starting
+from enos.testing import FakeProvider, RecordingProgress, RecordingShell
+from enos.testing.recording import Answer, Call
+
+FILE = """\
+provider: {type: fake}
+resources: {core: {any: {control: 1}}, edge: {any: {compute: 2}}}
+events:
+  - at 0s: partition core|edge
+  - at 1h: heal
+"""
+CAN = "can nft\ncan flock\ncan egress\ncontainer rabbitmq\n"
+
+
+@pytest.fixture(autouse=True)
+def _only_the_fake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugins, "providers", lambda: {"fake": FakeProvider})
+    monkeypatch.setattr(plugins, "provider", lambda _: FakeProvider)
+
+
+class Hosts(RecordingShell):
+    """Hosts that answer what scripts ask for; `silent` ones do not answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scripts: list[str] = []
+        self.healed = ""
+
+        def answer(call: Call) -> Answer:
+            last = call.stdin.rstrip().rpartition("\n")[2]
+            self.scripts.append(last)
+            said = {"look": CAN, "finish": self.healed}
+            return Answer(stdout=said.get(last, ""))
+
+        self.script("ssh *", answer)
+        self.on("ip *", stdout="[]")
+
+
+@pytest.fixture
+def hosts() -> Hosts:
+    return Hosts()
+
+
+@pytest.fixture
+def workshop(tmp_path: Path, hosts: Hosts) -> Workshop:
+    return Workshop(
+        progress=RecordingProgress(),
+        where=tmp_path,
+        cache=tmp_path / "cache",
+        shell=lambda _: hosts,
+    )
+
+
+def acquired(session: Session) -> None:
+    with phase(session, "up") as running:
+        testbed = running.session.provider.acquire(session.experiment.demand)
+        running.session.save(testbed=testbed)
+
+
+def run(session: Session, timeline: Timeline, folder: Path) -> events.Beside:
+    progress = session.progress
+    with events.beside(session, timeline, ("boot",), folder, progress) as beside:
+        beside.began("boot")
+        deadline = time.monotonic() + 10
+        while not (folder / events.RECORD).exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert session.directory.changed.exists()
+        while "done" not in (folder / events.RECORD).read_text():
+            time.sleep(0.01)
+    return beside
+
+
+def test_events_happen_are_journaled_kept_and_healed(
+    workshop: Workshop, tmp_path: Path, hosts: Hosts
+) -> None:
+    file = tmp_path / "demo.yml"
+    file.write_text(FILE)
+    with starting(file, None, workshop) as session:
+        acquired(session)
+        folder = session.directory.results / "bench-1"
+        beside = run(session, events.asked(session), folder)
+
+    judge(beside.happened)
+    kept = json.loads((folder / events.RECORD).read_text())
+    assert [(one["what"], one["outcome"]) for one in kept] == [
+        ("partition core|edge", "done"),
+        ("heal", "at the end"),
+        ("heal what is left", "done"),
+    ]
+    assert "event: partition core|edge,0." in (folder / events.ROWS).read_text()
+    journal = session.directory.journal.events()
+    said = [(one["what"], one["status"]) for one in journal if one["kind"] == "event"]
+    assert said[:2] == [
+        ("partition core|edge", "started"),
+        ("partition core|edge", "finished"),
+    ]
+    assert not session.directory.changed.exists()
+    assert hosts.scripts.count("arm") == hosts.scripts.count("finish") == 3
+
+
+def test_a_second_part_of_a_run_keeps_the_events_of_the_first(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    file = tmp_path / "demo.yml"
+    file.write_text(FILE)
+    with starting(file, None, workshop) as session:
+        acquired(session)
+        folder = session.directory.results / "bench-1"
+        run(session, events.asked(session), folder)
+        kept = json.loads((folder / events.RECORD).read_text())
+        kept[0]["outcome"] = "running"
+        (folder / events.RECORD).write_text(json.dumps(kept))
+        with events.beside(
+            session, events.asked(session), ("boot",), folder, session.progress
+        ) as beside:
+            beside.began("boot")
+            time.sleep(0.1)
+
+    again = json.loads((folder / events.RECORD).read_text())
+    outcomes = [one["outcome"] for one in again]
+    assert outcomes == [
+        "interrupted",
+        "at the end",
+        "done",
+        "done",
+        "at the end",
+        "done",
+    ]
+    assert len({one["began"] for one in again}) == 2
+
+
+def test_the_next_command_heals_what_a_killed_one_left(
+    workshop: Workshop, tmp_path: Path, hosts: Hosts
+) -> None:
+    file = tmp_path / "demo.yml"
+    file.write_text(FILE)
+    with starting(file, None, workshop) as session:
+        acquired(session)
+        mark = {"hosts": ["control-1", "compute-1"], "here": False}
+        session.directory.changed.write_text(json.dumps(mark))
+    hosts.healed = "1795279460.5\n"
+
+    with resuming(session.directory.path, workshop):
+        pass
+
+    assert hosts.scripts.count("finish") == 2
+    assert not session.directory.changed.exists()
+    told = [one for one in session.directory.journal.events() if one["kind"] == "event"]
+    assert [one["status"] for one in told] == ["healed", "healed", "finished"]
+    assert told[0]["at"] == 1795279460.5
+
+
+def test_a_host_that_cannot_be_reached_is_tried_again_by_the_next_command(
+    workshop: Workshop, tmp_path: Path, hosts: Hosts
+) -> None:
+    file = tmp_path / "demo.yml"
+    file.write_text(FILE)
+    with starting(file, None, workshop) as session:
+        acquired(session)
+        mark = {"hosts": ["compute-1"], "here": False}
+        session.directory.changed.write_text(json.dumps(mark))
+    hosts.on("ssh *192.0.2.3*", returncode=255, stderr="no route to host")
+
+    with resuming(session.directory.path, workshop):
+        pass
+
+    assert session.directory.changed.exists()
+    progress = workshop.progress
+    assert isinstance(progress, RecordingProgress)
+    assert "no route to host" in progress.warnings[-1]
+
+
+def test_a_clock_no_scenario_starts_is_refused(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    file = tmp_path / "demo.yml"
+    file.write_text(FILE)
+    timeline = Timeline(events=(Heal(at=1.0, text="heal"),), origin="shelve")
+    with starting(file, None, workshop) as session:
+        acquired(session)
+        with (
+            pytest.raises(ConfigError, match="`shelve`, which is no scenario"),
+            events.beside(session, timeline, ("boot",), tmp_path, session.progress),
+        ):
+            pass
+
+
+def test_an_event_the_benchmark_ended_before_is_told(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    file = tmp_path / "demo.yml"
+    file.write_text(FILE)
+    late = Partition(at=3600.0, text="partition", pairs=(("core", "edge"),))
+    with starting(file, None, workshop) as session:
+        acquired(session)
+        with events.beside(
+            session,
+            Timeline(events=(late,)),
+            ("boot",),
+            tmp_path / "r",
+            session.progress,
+        ) as beside:
+            beside.began("boot")
+
+    assert [one.outcome for one in beside.happened] == ["not reached", "done"]
