@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -73,6 +74,31 @@ def query(options: Options, statement: str | None, **given: Any) -> None:  # noq
         _tell_answer(source.ask(statement), options, as_csv=as_csv)
     else:
         _tell_series(ask(source, hosts=hosts, **given), options, as_csv=as_csv)
+
+
+@command.command("plot")
+@click.argument("run", required=False)
+@click.option(
+    "-m", "--measure", "measures", multiple=True, help="By default CPU, memory, …."
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+    default="metrics.html", show_default=True, help="Where to write it.",
+)  # fmt: skip
+@common
+def plot(
+    options: Options, run: str | None, measures: tuple[str, ...], output: Path
+) -> None:
+    """Draw measures under phases, scenarios and events, as one HTML page.
+
+    RUN is a folder below results or the name of a workload: its time is shown first.
+    """
+    from enos.phases import report
+
+    with opened(options, reread=False, lock=False) as session:
+        text = report.plot(session, run or "", measures)
+    report.write(text, output)
+    options.console.result(str(output))
 
 
 @command.command("status")

@@ -1,6 +1,7 @@
 """`enos report` of a directory, of one whose machines are gone, and of an archive."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 
 from enos import plugins
 from enos.phases import destroy, up
-from enos.phases.session import Workshop, resuming, starting
+from enos.phases.session import Workshop, phase, resuming, starting
 from enos.testing import FakeProvider, RecordingProgress, RecordingShell
 
 Enos = Callable[..., Any]
@@ -53,6 +54,85 @@ def experiment(
     with resuming(session.directory.path, workshop) as session:
         destroy.release(session)
     return session.directory.path
+
+
+ANSWER = {
+    "results": [
+        {
+            "series": [
+                {
+                    "name": "cpu",
+                    "tags": {"host": host, "instance": "", "unit": "cores"},
+                    "columns": ["time", "mean"],
+                    "values": [[1_000_000, 0.5], [1_005_000, None], [1_010_000, 1.25]],
+                }
+                for host in ("control-1", "compute-1")
+            ]
+        }
+    ]
+}
+
+
+@pytest.fixture
+def monitored(
+    here: Path, shell: RecordingShell, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """Return the directory of an experiment whose machines are there and measured."""
+    monkeypatch.setattr(plugins, "providers", lambda: {"fake": FakeProvider})
+    monkeypatch.setattr(plugins, "provider", lambda _: FakeProvider)
+    monkeypatch.setattr("enos.phases.images.share", lambda _: None)
+    (here / "demo.yml").write_text(FILE + "enable_monitoring: true\n")
+    shell.on("ssh *python3*", stdout=json.dumps(ANSWER))
+    workshop = Workshop(
+        progress=RecordingProgress(),
+        where=here,
+        cache=here.parent / "cache",
+        shell=lambda _: shell,
+    )
+    with starting(here / "demo.yml", None, workshop) as session:
+        up.run(session)
+        with phase(session, "metrics"):
+            pass
+    return session.directory.path
+
+
+def lanes(page: Path) -> dict[str, list[str]]:
+    """Return title → names of lines, of the lanes a page draws."""
+    found = re.search(r'id="timeline-data">(.*?)</script>', page.read_text(), re.DOTALL)
+    assert found is not None
+    drawn = json.loads(found[1])["lanes"]
+    return {
+        lane["title"]: [line["label"] for line in lane.get("lines", ())]
+        for lane in drawn
+    }
+
+
+def test_measures_are_drawn_under_what_happened(enos: Enos, monitored: Path) -> None:
+    told = enos("--env", str(monitored), "metrics", "plot", "-m", "cpu", "-o", "m.html")
+
+    assert (told.code, told.err, told.out) == (0, "", "m.html\n")
+    assert lanes(Path("m.html")) == {"Phases": [], "CPU": ["compute-1", "control-1"]}
+
+
+def test_measures_outlive_their_database(
+    enos: Enos, monitored: Path, shell: RecordingShell
+) -> None:
+    assert enos("--env", str(monitored), "report", "-o", "a.html").code == 0
+    shell.on("ssh *python3*", returncode=4, stderr="refused")
+
+    told = enos("--env", str(monitored), "report", "-o", "b.html")
+
+    assert told.code == 0
+    assert "the report lacks the latest measures" in told.err
+    assert lanes(Path("b.html")) == lanes(Path("a.html"))
+    assert lanes(Path("b.html"))["CPU"] == ["compute-1", "control-1"]
+
+
+def test_a_plot_needs_monitoring(enos: Enos, experiment: Path) -> None:
+    told = enos("--env", str(experiment), "metrics", "plot")
+
+    assert told.code == 8
+    assert "is not monitored" in told.err
 
 
 def test_a_report_needs_no_machines_any_more(enos: Enos, experiment: Path) -> None:
