@@ -11,6 +11,7 @@ and passwords.
 
 import gzip
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
@@ -18,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 FORMAT, VERSION = "enos-trace", 1
-STATEMENT = 200
-"""Characters kept of an SQL statement."""
+_TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE)\s+[(`\"\s]*(\w+)", re.IGNORECASE)
 
 _CHART = "OSProfiler"
 _SETTLED = 10
@@ -80,12 +80,25 @@ def microseconds(timestamp: str) -> int:
     return whole * 1_000_000 + when.microsecond
 
 
+def statement(sql: str) -> str:
+    """Return the verb of a statement and the first table it names.
+
+    >>> statement("SELECT a.x FROM (SELECT i.* FROM instances AS i) AS a WHERE 1")
+    'SELECT instances'
+    >>> statement("SELECT 1")
+    'SELECT'
+    """
+    verb = sql.split(maxsplit=1)[0].upper() if sql.strip() else "SQL"
+    tables = (table for table in _TABLE.findall(sql) if table.upper() != "SELECT")
+    return f"{verb} {next(tables, '')}".strip()
+
+
 def _what(info: Json) -> str:
     request, db, function = (info.get(key) or {} for key in _TOLD)
     if request:
         return f"{request.get('method', '')} {request.get('path', '')}".strip()
     if db:
-        return " ".join(str(db.get("statement", "")).split())[:STATEMENT]
+        return statement(str(db.get("statement", "")))
     return str(function.get("name", ""))
 
 
@@ -168,4 +181,4 @@ def _write(folder: Path, number: int, trace: str, points: list[dict[str, Any]]) 
     whole = {"format": FORMAT, "version": VERSION, "id": trace, "iteration": number}
     text = json.dumps({**whole, "points": points}, separators=(",", ":"))
     packed = gzip.compress(text.encode(), compresslevel=6, mtime=0)
-    (folder / f"{number:04d}.json.gz").write_bytes(packed)
+    (folder / f"{number:04d}-{trace}.json.gz").write_bytes(packed)

@@ -24,6 +24,7 @@ COMMANDS = {
     "bench": "Run a workload",
     "report": "Write asked, there and measured as one HTML page",
     "metrics": "See what machines, containers and services did",
+    "trace": "See what happened inside OpenStack during a request",
     "backup": "Save everything in one archive, or verify one",
     "destroy": "Remove OpenStack, with --hard the machines too",
     "info": "Show an experiment or an archive",

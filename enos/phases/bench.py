@@ -48,6 +48,8 @@ def run(session: Session, name: Path) -> Outcome:
     with phase(session, "bench") as running:
         inner, directory = running.session, session.directory
         folder = rally.run_folder(directory.results, workload, datetime.now(UTC))
+        if profiler:
+            trace.keep_lab(inner, folder)
         text = (directory.kolla / "clouds.yaml").read_text(encoding="utf-8")
         bench, spec = bench_of(inner), rally.env_spec(text)
         results = rally.run_workload(
@@ -58,6 +60,8 @@ def run(session: Session, name: Path) -> Outcome:
             profiler=profiler,
             traffic=traffic.traffic(inner, workload, bench, spec),
         )
+        if profiler:
+            trace.keep_figures(folder)
         running.facts["results"] = str(folder.relative_to(directory.path))
     return Outcome(folder=folder, results=results)
 

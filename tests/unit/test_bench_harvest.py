@@ -107,7 +107,7 @@ def test_a_request_keeps_its_method_and_path_but_not_its_query() -> None:
 
 
 def test_parameters_and_arguments_stay_on_the_bench_host() -> None:
-    assert compact(DB)["what"] == "SELECT a FROM b"
+    assert compact(DB)["what"] == "SELECT b"
     assert compact(CALL)["what"] == "nova.f"
     text = json.dumps([compact(one) for one in (START, DB, CALL)])
     assert "secret" not in text
@@ -144,7 +144,7 @@ def test_each_traced_iteration_gets_a_file_of_its_points(tmp_path: Path) -> None
     told = gathered(store, tmp_path / "traces", "a", "b")
 
     assert told == {"wanted": 2, "kept": 2, "gap": ""}
-    packed = (tmp_path / "traces" / "0002.json.gz").read_bytes()
+    packed = (tmp_path / "traces" / "0002-b.json.gz").read_bytes()
     kept = json.loads(gzip.decompress(packed))
     assert (kept["format"], kept["id"], kept["iteration"]) == ("enos-trace", "b", 2)
     assert [point["edge"] for point in kept["points"]] == ["start", "stop"]

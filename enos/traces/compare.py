@@ -1,0 +1,128 @@
+"""Two sets of traces: which calls take longer, and by how many round trips. Pure.
+
+Own time is compared, not the whole: a span's own time holds the ways to what it
+called on another host, so that what grew is named once, where it is waited for.
+"""
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from enos.traces.crossings import Lab
+from enos.traces.tables import by_operation
+from enos.traces.tree import Tree
+
+DOUBT = 2.0
+"""Standard errors by which a difference must stand out."""
+
+LEAST = 0.001
+"""Seconds per trace below which nothing is called grown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One of the two sets."""
+
+    trees: Sequence[Tree]
+    lab: Lab
+
+    @property
+    def seconds(self) -> float:
+        """Return the mean time of a trace, its first point to its last."""
+        return statistics.fmean(tree.seconds for tree in self.trees)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """How the spans that do the same thing changed; all figures are per trace.
+
+    Attributes:
+        calls: before and after.
+        own: seconds without what they called, before and after.
+        doubt: standard error of the difference, infinite with a single trace.
+        round_trips: the difference in round trips, when those grew from where it ran.
+
+    """
+
+    service: str
+    category: str
+    operation: str
+    calls: tuple[float, float]
+    own: tuple[float, float]
+    doubt: float
+    round_trips: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Return by how much it grew."""
+        return self.own[1] - self.own[0]
+
+    @property
+    def sure(self) -> bool:
+        """Tell whether it changed by more than it varies from trace to trace."""
+        return abs(self.seconds) > max(DOUBT * self.doubt, LEAST)
+
+
+def grown(before: Side, after: Side) -> tuple[Growth, ...]:
+    """Return every operation of either side, the one that grew the most first."""
+    old, new = _measured(before.trees), _measured(after.trees)
+    rows = [
+        _growth(key, old.get(key), new.get(key), before, after)
+        for key in dict.fromkeys((*old, *new))
+    ]
+    return tuple(sorted(rows, key=lambda row: -row.seconds))
+
+
+@dataclass(slots=True, kw_only=True)
+class _Measured:
+    own: list[float]
+    calls: int
+    hosts: set[str]
+
+
+def _measured(trees: Sequence[Tree]) -> dict[tuple[str, ...], _Measured]:
+    found: dict[tuple[str, ...], _Measured] = {}
+    for number, tree in enumerate(trees):
+        for span in tree.spans.values():
+            key = by_operation(span)
+            if key not in found:
+                found[key] = _Measured(own=[0.0] * len(trees), calls=0, hosts=set())
+            one = found[key]
+            one.own[number] += tree.own(span)
+            one.calls += 1
+            one.hosts.add(span.host)
+    return found
+
+
+def _growth(
+    key: tuple[str, ...],
+    old: _Measured | None,
+    new: _Measured | None,
+    before: Side,
+    after: Side,
+) -> Growth:
+    service, category, operation = key
+    first = old.own if old else [0.0] * len(before.trees)
+    second = new.own if new else [0.0] * len(after.trees)
+    hosts = {host for one in (old, new) if one for host in one.hosts}
+    way = after.lab.farthest(hosts, before.lab)
+    own = statistics.fmean(first), statistics.fmean(second)
+    return Growth(
+        service=service,
+        category=category,
+        operation=operation,
+        calls=(
+            (old.calls if old else 0) / len(first),
+            (new.calls if new else 0) / len(second),
+        ),
+        own=own,
+        doubt=math.hypot(_error(first), _error(second)),
+        round_trips=(own[1] - own[0]) / way if way > 0 else None,
+    )
+
+
+def _error(values: Sequence[float]) -> float:
+    if len(values) < 2:  # noqa: PLR2004 - no spread of one value
+        return math.inf
+    return statistics.stdev(values) / math.sqrt(len(values))

@@ -1,0 +1,127 @@
+"""Calls from one host to another, and the round trips they wait for. Pure.
+
+A caller that waits for its callee waits for one round trip at least; one that does not
+(an RPC cast) for none, its callee for the way there. A statement sent from a host other
+than the database's is a round trip too, though no span shows the other end.
+What a trace cannot show (a TCP handshake, a broker's confirmation) is not counted.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+from enos.traces import names
+from enos.traces.tree import Span, Tree
+
+CAST = 0.5
+SLACK = 0.001  # seconds a callee may seem to outlast a caller that waited for it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lab:
+    """The hosts a trace comes from, and what lay between them.
+
+    Attributes:
+        groups: host → groups of the experiment.
+        rtt: pair of hosts, either way → seconds that were added to each round trip.
+        database: host all statements go to, empty when unknown.
+
+    """
+
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    rtt: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    database: str = ""
+
+    def place(self, host: str) -> str:
+        """Return the groups of a host, else its name."""
+        return "+".join(self.groups.get(host, ())) or host
+
+    def between(self, one: str, other: str) -> float:
+        """Return the seconds added to a round trip between two hosts."""
+        return self.rtt.get((one, other), self.rtt.get((other, one), 0.0))
+
+    def farthest(self, hosts: Iterable[str], before: "Lab") -> float:
+        """Return by how much the round trip from these hosts grew the most."""
+        pairs = product(hosts, self.groups)
+        grown = (self.between(*pair) - before.between(*pair) for pair in pairs)
+        return max(grown, default=0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crossing:
+    """Calls of one kind from one place to another.
+
+    Attributes:
+        source: groups of the callers' host; `target` of the callees'.
+        calls: how many.
+        round_trips: how many they waited for, one after another or not.
+        rtt: seconds added to a round trip on this way, 0 on one that is not shaped.
+
+    """
+
+    source: str
+    target: str
+    service: str
+    category: str
+    operation: str
+    calls: int
+    round_trips: float
+    rtt: float
+
+
+def crossings(trees: Iterable[Tree], lab: Lab) -> tuple[Crossing, ...]:
+    """Return the calls between hosts, those that cost the most time first."""
+    found: dict[tuple[str, ...], list[tuple[float, float]]] = {}
+    for tree in trees:
+        for span, source, target, trips in _between(tree, lab):
+            way = (lab.place(source), lab.place(target))
+            what = (*way, span.service, span.category, span.operation)
+            found.setdefault(what, []).append((trips, lab.between(source, target)))
+    rows = [_row(key, several) for key, several in found.items()]
+    return tuple(
+        sorted(rows, key=lambda one: (-one.round_trips * one.rtt, -one.round_trips))
+    )
+
+
+def _row(key: tuple[str, ...], several: list[tuple[float, float]]) -> Crossing:
+    source, target, service, category, operation = key
+    return Crossing(
+        source=source,
+        target=target,
+        service=service,
+        category=category,
+        operation=operation,
+        calls=len(several),
+        round_trips=sum(trips for trips, _ in several),
+        rtt=max(rtt for _, rtt in several),
+    )
+
+
+def _between(tree: Tree, lab: Lab) -> Iterator[tuple[Span, str, str, float]]:
+    for span in tree.spans.values():
+        caller = tree.spans.get(span.parent)
+        if caller and caller.host != span.host:
+            waited = span.end <= caller.end + SLACK
+            yield span, caller.host, span.host, 1.0 if waited else CAST
+        away = lab.database and span.host != lab.database
+        if away and span.category == names.DATABASE:
+            yield span, span.host, lab.database, 1.0
+
+
+def to_json(lab: Lab) -> dict[str, Any]:
+    """Return the lab as JSON values."""
+    return {
+        "groups": {host: list(groups) for host, groups in lab.groups.items()},
+        "rtt": [[*pair, seconds] for pair, seconds in sorted(lab.rtt.items())],
+        "database": lab.database,
+    }
+
+
+def from_json(plain: Mapping[str, Any]) -> Lab:
+    """Return the lab that `to_json` wrote."""
+    return Lab(
+        groups={host: tuple(several) for host, several in plain["groups"].items()},
+        rtt={(one, other): seconds for one, other, seconds in plain["rtt"]},
+        database=str(plain["database"]),
+    )

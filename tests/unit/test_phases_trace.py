@@ -1,0 +1,212 @@
+"""What a bench run needs for traces, and how they are found afterwards."""
+
+import gzip
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from enos import plugins
+from enos.bench.workload import Workload, load_workload
+from enos.errors import CapabilityError, ConfigError, TraceError
+from enos.phases import tc, trace
+from enos.phases.session import Session, Workshop, phase, starting
+from enos.testing import FakeProvider, RecordingProgress, RecordingShell
+from enos.traces.crossings import Lab
+
+POINTS = [
+    {"id": "a", "parent": "t", "kind": "wsgi", "edge": edge, "us": us, "host": "c",
+     "what": "GET /v3"}
+    for edge, us in (("start", 0), ("stop", 5000))
+]  # fmt: skip
+
+
+@contextmanager
+def opened(tmp_path: Path, variables: str = "") -> Iterator[Session]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plugins, "providers", lambda: {"fake": FakeProvider})
+        patch.setattr(plugins, "provider", lambda _: FakeProvider)
+        file = tmp_path / "demo.yml"
+        file.write_text(
+            "provider: {type: fake}\nresources: {any: {control: 1, compute: 1}}\n"
+        )
+        workshop = Workshop(
+            progress=RecordingProgress(),
+            where=tmp_path,
+            cache=tmp_path / "cache",
+            shell=lambda _: RecordingShell(),
+        )
+        with starting(file, None, workshop) as session:
+            session.save(testbed=session.provider.acquire(session.experiment.demand))
+            kolla = session.directory.kolla
+            kolla.mkdir(exist_ok=True)
+            (kolla / "globals.yml").write_text(variables)
+            (kolla / "passwords.yml").write_text(
+                "osprofiler_secret: hmac\nvalkey_master_password: pw\n"
+            )
+            yield session
+
+
+def workload(folder: Path, *, traced: bool) -> Workload:
+    (folder / "task.yml").write_text("Dummy.dummy: {}\n")
+    (folder / "run.yml").write_text(
+        f"rally:\n  osprofiler: {str(traced).lower()}\n"
+        "  scenarios:\n    - {file: task.yml}\n    - {file: task.yml, name: b}\n"
+    )
+    return load_workload(folder / "run.yml")
+
+
+def test_a_workload_without_traces_asks_nothing_of_the_services(tmp_path: Path) -> None:
+    with opened(tmp_path) as session:
+        assert trace.profiler(session, workload(tmp_path, traced=False)) is None
+
+
+def test_traces_that_no_service_records_are_refused_before_anything_runs(
+    tmp_path: Path,
+) -> None:
+    with opened(tmp_path) as session, pytest.raises(ConfigError) as caught:
+        trace.profiler(session, workload(tmp_path, traced=True))
+    assert "`task` and 1 more" in caught.value.message
+    assert caught.value.hint == (
+        "write `osprofiler: true` into `demo.yml`, then `enos os --reconfigure`"
+    )
+
+
+def test_a_store_that_enos_does_not_read_is_named(tmp_path: Path) -> None:
+    told = "enable_osprofiler: 'yes'\nosprofiler_backend: elasticsearch\n"
+    with (
+        opened(tmp_path, told) as session,
+        pytest.raises(CapabilityError, match="`elasticsearch`"),
+    ):
+        trace.profiler(session, workload(tmp_path, traced=True))
+
+
+def test_key_and_store_come_from_the_experiment_s_passwords(tmp_path: Path) -> None:
+    told = "enable_osprofiler: 'yes'\nosprofiler_backend: valkey\n"
+    with opened(tmp_path, told) as session:
+        found = trace.profiler(session, workload(tmp_path, traced=True))
+        (control,) = session.testbed.with_role("control")
+    assert found is not None
+    assert found.key == "hmac"
+    address = control.nics[0].addresses[0].partition("/")[0]
+    assert found.store == f"redis://default:pw@{address}:6379/0"
+
+
+def test_the_round_trips_of_the_emulation_are_kept_with_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rule(host: str, target: str, network: str, ms: float) -> SimpleNamespace:
+        shaping = SimpleNamespace(delay=SimpleNamespace(ms=ms))
+        return SimpleNamespace(
+            host=host, target=target, network=network, shaping=shaping
+        )
+
+    with opened(tmp_path) as session:
+        api = session.testbed.network("api")
+        assert api is not None
+        one, other = (host.name for host in session.testbed.hosts)
+        rules = [
+            rule(one, other, api.name, 10.0),
+            rule(other, one, api.name, 15.0),
+            rule(other, one, "elsewhere", 99.0),
+        ]
+        plan = SimpleNamespace(rules=lambda: iter(rules))
+        monkeypatch.setattr(tc, "planned", lambda _: plan)
+        assert trace.lab(session).rtt == {}  # nothing is shaped yet
+        with phase(session, "tc"):
+            pass
+        folder = session.directory.results / "bench-1-x"
+        trace.keep_lab(session, folder)
+        (found,) = kept(folder, "01-boot", "aaaa")
+    assert found.lab.between(one, other) == pytest.approx(0.025)
+    assert found.lab.database == session.testbed.with_role("control")[0].name
+
+
+def kept(run: Path, scenario: str, *traces: str) -> tuple[trace.Traced, ...]:
+    place = run / scenario / "traces"
+    place.mkdir(parents=True)
+    for number, name in enumerate(traces, 1):
+        whole = {
+            "format": "enos-trace", "version": 1, "id": name, "iteration": number,
+            "points": POINTS,
+        }  # fmt: skip
+        packed = gzip.compress(json.dumps(whole).encode())
+        (place / f"{number:04d}-{name}.json.gz").write_bytes(packed)
+    return tuple(trace._scenarios(run))
+
+
+@pytest.fixture
+def traced(tmp_path: Path) -> tuple[trace.Traced, ...]:
+    kept(tmp_path / "bench-1-x", "01-boot", "aaaa", "abbb")
+    kept(tmp_path / "bench-2-x", "01-boot", "cccc")
+    kept(tmp_path / "bench-2-x", "02-list", "dddd")
+    runs = ("bench-1-x", "bench-2-x")
+    return tuple(one for run in runs for one in trace._scenarios(tmp_path / run))
+
+
+@pytest.mark.parametrize(
+    ("what", "labels", "files"),
+    [
+        ("", ["bench-2-x/01-boot", "bench-2-x/02-list"], 2),
+        ("bench-1-x", ["bench-1-x/01-boot"], 2),
+        ("bench-1-x/01-boot", ["bench-1-x/01-boot"], 2),
+        ("boot", ["bench-2-x/01-boot"], 1),
+        ("02-list", ["bench-2-x/02-list"], 1),
+        ("ab", ["bench-1-x/01-boot"], 1),
+    ],
+)
+def test_runs_scenarios_and_traces_are_found_by_name(
+    traced: tuple[trace.Traced, ...], what: str, labels: list[str], files: int
+) -> None:
+    found = trace.find(traced, what)
+    assert [one.label for one in found] == labels
+    assert sum(len(one.files) for one in found) == files
+
+
+def test_what_is_not_there_or_not_clear_is_an_error(
+    traced: tuple[trace.Traced, ...],
+) -> None:
+    with pytest.raises(TraceError, match="`nothing`"):
+        trace.find(traced, "nothing")
+    with pytest.raises(TraceError, match="2 traces begin with `a`"):
+        trace.find(traced, "a")
+    with pytest.raises(TraceError, match="no traces"):
+        trace.find((), "")
+
+
+def test_two_runs_are_compared_scenario_by_scenario(
+    traced: tuple[trace.Traced, ...],
+) -> None:
+    first, second = trace.find(traced, "bench-1-x"), trace.find(traced, "bench-2-x")
+    pairs = trace.paired(first, second)
+    assert [(a.label, b.label) for a, b in pairs] == [
+        ("bench-1-x/01-boot", "bench-2-x/01-boot")
+    ]
+    listed = trace.find(traced, "list")
+    assert len(trace.paired(first, listed)) == 1  # one each: they are meant
+    with pytest.raises(TraceError, match="no traced scenario in common"):
+        trace.paired((*listed, *listed), first)
+
+
+def test_pages_and_figures_are_written_beside_the_traces(
+    traced: tuple[trace.Traced, ...], tmp_path: Path
+) -> None:
+    (page,) = trace.write_pages(trace.find(traced, "cccc"))
+    assert page.name == "boot-0001-cccc.html"
+    assert page.parent == traced[1].files[0].parent
+    (other,) = trace.write_pages(trace.find(traced, "cccc"), tmp_path / "pages")
+    assert other.parent == tmp_path / "pages"
+    trace.keep_figures(tmp_path / "bench-2-x")
+    rows = (tmp_path / "bench-2-x" / "traces.csv").read_text().splitlines()
+    assert "boot,1,REST calls,1.0,,1" in rows
+    assert "list,1,REST time,0.005,s,1" in rows
+
+
+def test_without_a_lab_the_hosts_are_their_own_places(
+    traced: tuple[trace.Traced, ...],
+) -> None:
+    assert traced[0].lab == Lab()
+    assert traced[0].lab.place("c") == "c"
