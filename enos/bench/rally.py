@@ -56,7 +56,8 @@ def env_spec(clouds_yaml: str, cloud: str = "") -> dict[str, Any]:
     """Return Rally's environment specification for an entry of a `clouds.yaml`.
 
     Args:
-        clouds_yaml: its text.
+        clouds_yaml: its text; a `cacert` in it is a file of the machine that runs
+            enos, see `enos.bench.authority`.
         cloud: name of the entry, by default the first.
 
     """
@@ -81,9 +82,10 @@ def env_spec(clouds_yaml: str, cloud: str = "") -> dict[str, Any]:
         spec["region_name"] = entry["region_name"]
     if entry.get("interface"):
         spec["endpoint_type"] = entry["interface"]
-    if entry.get("cacert") or entry.get("verify") is False:
-        # the authority's file is on this machine, the bench host does not have it
+    if entry.get("verify") is False:
         spec["https_insecure"] = True
+    elif entry.get("cacert"):
+        spec["https_cacert"] = entry["cacert"]
     return {"existing@openstack": spec}
 
 

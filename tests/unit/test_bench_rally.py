@@ -84,10 +84,15 @@ def test_the_specification_for_rally_comes_from_clouds_yaml() -> None:
     }
 
 
-def test_a_private_authority_is_not_asked_for_on_the_bench_host() -> None:
+def test_certificates_are_checked_unless_the_file_says_otherwise() -> None:
     text = CLOUDS + "    cacert: /home/me/ca.pem\n"
+    checked = env_spec(text, "admin")["existing@openstack"]
+    unchecked = env_spec(text + "    verify: false\n", "admin")["existing@openstack"]
 
-    assert env_spec(text, "admin")["existing@openstack"]["https_insecure"] is True
+    assert checked["https_cacert"] == "/home/me/ca.pem"
+    assert "https_insecure" not in checked
+    assert unchecked["https_insecure"] is True
+    assert "https_cacert" not in unchecked
 
 
 def test_a_run_that_was_cut_short_is_gone_on_with(
