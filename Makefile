@@ -2,8 +2,9 @@
 VENV := .venv
 ENOS := $(VENV)/bin/enos
 # Programs the tests start for real; apt-get is asked only for those that are missing.
-PARTS := openssh-server openssh-client iproute2 iptables ipset fping iperf3 cpio \
-         qemu-system-x86 debootstrap docker.io chromium redis-server
+PARTS := openssh-server openssh-client iproute2 iptables nftables ipset fping \
+         iputils-ping iperf3 cpio qemu-system-x86 debootstrap docker.io chromium \
+         redis-server
 
 .PHONY: demo killed test check golden clean
 

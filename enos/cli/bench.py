@@ -17,21 +17,53 @@ if TYPE_CHECKING:
     "--workload", type=click.Path(path_type=Path), default="demo", show_default=True,
     help="A run.yml, a folder that holds one, or the name of a shipped workload.",
 )  # fmt: skip
+@click.option(
+    "--events", type=click.Path(path_type=Path),
+    help="A file of events, in place of those of the experiment.",
+)  # fmt: skip
+@click.option("--no-events", is_flag=True, help="Let nothing happen meanwhile.")
 @common
-def command(options: Options, workload: Path) -> None:
+def command(
+    options: Options, workload: Path, events: Path | None, *, no_events: bool
+) -> None:
     """Run the scenarios of a workload; fails when one of them, or its SLA, fails."""
     from enos.bench import rally, tracing
+    from enos.config.events import Timeline
+    from enos.events import judge
     from enos.phases import bench
+    from enos.phases import events as meanwhile
 
+    if events and no_events:
+        raise click.UsageError("choose one of --events and --no-events")
     if options.dry_run:
         options.console.result("\n".join(bench.plan(bench.load(workload))))
+        if not no_events:
+            _foresee(options, events)
         return
     with opened(options) as session:
-        outcome = bench.run(session, workload)
+        asked = Timeline() if no_events else meanwhile.asked(session, events)
+        outcome = bench.run(session, workload, asked)
     _tell(outcome, options)
+    judge(outcome.events)
     rally.judge(outcome.results)
     tracing.judge(outcome.results)
+    if outcome.measured:
+        outcome.measured.require()
     options.console.next_command("enos backup")
+
+
+def _foresee(options: Options, file: Path | None) -> None:
+    """Print what the events would do, when there is an experiment to ask."""
+    from enos.errors import StateError
+    from enos.phases import events
+
+    try:
+        with opened(options, lock=False, reread=False) as session:
+            asked = events.asked(session, file)
+            if asked.events:
+                options.console.result(events.text(events.planned(session, asked)))
+    except StateError as nothing:
+        options.console.decision(f"the events cannot be planned: {nothing}")
 
 
 def _tell(outcome: "Outcome", options: Options) -> None:
@@ -39,7 +71,9 @@ def _tell(outcome: "Outcome", options: Options) -> None:
 
     rows = summary(outcome.results)
     if options.json:
-        options.console.result_json({"folder": str(outcome.folder), "scenarios": rows})
+        several = [one.to_json() for one in outcome.events]
+        whole = {"folder": str(outcome.folder), "scenarios": rows, "events": several}
+        options.console.result_json(whole)
         return
     for row in rows:
         mean = row["mean"]
