@@ -20,6 +20,7 @@ import jinja2
 from markupsafe import Markup
 
 from enos.report.comparison import QUANTITIES, compared, figure, seconds
+from enos.report.heatmap import as_svg, rtt_matrix
 from enos.report.measures import strip, summary
 from enos.report.readings import Link, Readings, Run, Scenario
 from enos.report.timeline import Span, Timeline, as_json
@@ -36,14 +37,12 @@ class Report:
     Attributes:
         title: the experiment's name.
         timeline: None when nothing happened yet.
-        heat_map: SVG of the matrix of round trips, empty for none.
 
     """
 
     title: str
     readings: Readings
     timeline: Timeline | None = None
-    heat_map: str = ""
 
 
 def timeline_page(timeline: Timeline) -> str:
@@ -77,13 +76,19 @@ def report_page(report: Report) -> str:
         runs=[_run(one) for one in readings.runs],
         links=links,
         links_bad=sum(not one["ok"] for one in links),
-        heat_map=Markup(report.heat_map),  # noqa: S704 - enos.report's own SVG
+        heat_map=_heat_map(readings),
         machines=readings.machines,
         versions=dict(sorted(readings.versions.items())),
         text=str(readings.resolved.get("text", "")),
         decisions=_decisions(readings),
         notes=readings.notes,
     )
+
+
+def _heat_map(readings: Readings) -> Markup:
+    groups = {machine.name: machine.groups for machine in readings.machines}
+    matrix = rtt_matrix(readings.links, groups)
+    return Markup(as_svg(matrix) if matrix else "")  # noqa: S704 - our own SVG
 
 
 def _render(template: str, **values: Any) -> str:  # noqa: ANN401 - a template's values
