@@ -15,21 +15,51 @@ if TYPE_CHECKING:
 @click.option("--plan", "only_plan", is_flag=True, help="Print every command.")
 @click.option("--test", "prove", is_flag=True, help="Measure and compare.")
 @click.option("--reset", is_flag=True, help="Remove all constraints.")
+@click.option(
+    "--set", "between", metavar="GROUP,GROUP", help="Change the links between two."
+)
+@click.option("--one-way", is_flag=True, help="With --set: not the way back.")
+@click.argument("quantities", nargs=-1, metavar="[QUANTITY=VALUE]...")
 @common
-def command(options: Options, *, only_plan: bool, prove: bool, reset: bool) -> None:
-    """Apply the network constraints; with --test compare asked and measured."""
-    from enos.phases import tc
+def command(
+    options: Options,
+    *,
+    only_plan: bool,
+    prove: bool,
+    reset: bool,
+    between: str | None,
+    one_way: bool,
+    quantities: tuple[str, ...],
+) -> None:
+    """Apply the network constraints; with --test compare asked and measured.
+
+    With --set, change links by hand, as in `enos tc --set grp1,grp2 delay=50ms
+    loss=1%`: what is not named stays as it is. Without, the links are those of the
+    file again.
+    """
+    from enos.phases import byhand, tc
 
     if sum((only_plan, prove, reset)) > 1:
         raise click.UsageError("choose one of --plan, --test and --reset")
+    if between is None and (quantities or one_way):
+        raise click.UsageError("quantities and --one-way go with --set")
+    if between is not None and (prove or reset):
+        raise click.UsageError("--set goes with none of --test and --reset")
+    wish = (
+        byhand.wish(between, quantities, one_way=one_way)
+        if between is not None
+        else None
+    )
     with opened(options) as session:
         if only_plan or options.dry_run:
-            options.console.result("\n".join(tc.lines(session)))
+            options.console.result("\n".join(tc.lines(session, wish)))
             return
         if prove:
             _tell(tc.prove(session), options)
         elif reset:
             tc.reset(session)
+        elif wish:
+            tc.set_by_hand(session, wish)
         else:
             tc.run(session)
     after = "enos bench --workload=demo" if prove else "enos tc --test"
@@ -38,6 +68,8 @@ def command(options: Options, *, only_plan: bool, prove: bool, reset: bool) -> N
 
 def _tell(proof: "Proof", options: Options) -> None:
     from enos import netem
+    from enos.phases import byhand
+    from enos.report.heatmap import as_text
 
     if options.json:
         options.console.result_json(proof.to_json())
@@ -47,4 +79,8 @@ def _tell(proof: "Proof", options: Options) -> None:
         for row in rows:
             padded = (cell.ljust(w) for cell, w in zip(row, widths, strict=True))
             options.console.result(" ".join(padded).rstrip())
+        for line in byhand.rows(proof.by_hand):
+            options.console.result(line)
+        if proof.matrix:
+            options.console.result(f"\n{as_text(proof.matrix)}")
     netem.require(proof.verdicts)

@@ -211,7 +211,7 @@ def _in_force(session: Session) -> NetworkConstraints:
     """Return what is emulated at present: nothing unless `tc` was run."""
     if not session.directory.load().done("tc"):
         return NetworkConstraints()
-    return session.experiment.constraints
+    return tc.constraints(session)
 
 
 def _backend(session: Session, timeline: Timeline) -> netem.Backend:

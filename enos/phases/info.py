@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from enos import archive
+from enos.phases import byhand
 from enos.phases.session import Session
 from enos.remote import on_each, run_on
 from enos.state.journal import Timing, timings
@@ -34,6 +35,7 @@ def of_session(session: Session) -> Told:
     lines = [
         f"{state.session}  {session.directory.path}",
         *phase_rows(state),
+        *byhand.rows(byhand.read(session.directory)),
         *host_rows(state),
         *time_rows(took),
     ]
@@ -53,9 +55,15 @@ def status(session: Session) -> Told:
     alive = on_each(hosts, answers)
     rows = [f"{name:<16} {'up' if ok else 'no answer'}" for name, ok in alive.items()]
     phases = {name: ran.status for name, ran in state.phases.items()}
+    by_hand = byhand.read(session.directory)
     return Told(
-        text="\n".join([*phase_rows(state), *rows]),
-        values={"session": state.session, "phases": phases, "hosts": alive},
+        text="\n".join([*phase_rows(state), *byhand.rows(by_hand), *rows]),
+        values={
+            "session": state.session,
+            "phases": phases,
+            "hosts": alive,
+            "set": [dict(one) for one in by_hand],
+        },
     )
 
 

@@ -250,6 +250,9 @@ def test_what_is_no_archive_is_refused(
     "argv",
     [
         ("tc", "--plan", "--reset"),
+        ("tc", "--set", "grp1,grp2", "delay=5ms", "--test"),
+        ("tc", "delay=5ms"),
+        ("tc", "--one-way"),
         ("os", "--reconfigure", "--pull"),
         ("deploy", "--no-such-option"),
         ("info", "no-such-archive.tar"),

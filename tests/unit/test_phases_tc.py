@@ -1,0 +1,292 @@
+"""`enos tc` on hosts that are not there: what is set by hand, kept and told."""
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from enos import plugins
+from enos.errors import ConfigError, EmulationError, StateError
+from enos.netem import Backend, commands
+from enos.phases import byhand, info, tc
+from enos.phases.session import Session, Workshop, phase, starting
+from enos.testing import FakeProvider, RecordingProgress, RecordingShell
+from enos.testing.recording import Answer, Call
+from enos.units import Duration, GilbertElliott, Percent
+
+FILE = """\
+provider: {type: fake}
+topology:
+  core: {any: {control: 1}}
+  edge: {any: {compute: 2}}
+network_constraints: {src: core, dst: edge, delay: 20ms, loss: 1%, symmetric: true}
+"""
+CAPABLE = "tc htb netem copies"
+
+
+class Hosts(RecordingShell):
+    """Hosts that say they do whatever they were told last.
+
+    Attributes:
+        refuses: what a host says that does not do as told, empty when it does.
+        shaped: whether they were told anything.
+
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shaped = False
+        self.refuses = ""
+        self.script("ssh *sh -s*", self.answer)
+        self.script("ssh *python3 -*", self.probe)
+
+    def answer(self, call: Call) -> Answer:
+        if call.stdin.rstrip().endswith("probe"):
+            return Answer(stdout=CAPABLE)
+        if "all_or_nothing" in call.stdin.splitlines():
+            self.shaped = True
+            return Answer(stderr=self.refuses, returncode=2 if self.refuses else 0)
+        return Answer()
+
+    def probe(self, call: Call) -> Answer:
+        addresses = call.argv[-1].split()[5:]
+        found = {"trips": [35.2 if self.shaped else 0.1] * 21, "extra": 0}
+        return Answer(stdout=json.dumps(dict.fromkeys(addresses, found)))
+
+
+@pytest.fixture
+def hosts(monkeypatch: pytest.MonkeyPatch) -> Hosts:
+    monkeypatch.setattr(plugins, "providers", lambda: {"fake": FakeProvider})
+    monkeypatch.setattr(plugins, "provider", lambda _: FakeProvider)
+    # What hosts report is compared elsewhere; here they always do as told.
+    monkeypatch.setattr("enos.netem.act._check", lambda *_: None)
+    return Hosts()
+
+
+@pytest.fixture
+def session(tmp_path: Path, hosts: Hosts) -> Iterator[Session]:
+    file = tmp_path / "demo.yml"
+    file.write_text(FILE)
+    workshop = Workshop(
+        progress=RecordingProgress(),
+        where=tmp_path,
+        cache=tmp_path / "cache",
+        shell=lambda _: hosts,
+    )
+    with starting(file, None, workshop) as session:
+        with phase(session, "up") as running:
+            testbed = running.session.provider.acquire(session.experiment.demand)
+            running.session.save(testbed=testbed)
+        yield session
+
+
+def said(session: Session) -> list[str]:
+    progress = session.progress
+    assert isinstance(progress, RecordingProgress)
+    return progress.decisions
+
+
+def held(session: Session) -> dict[tuple[str, ...], str]:
+    """Return what is planned at present between groups."""
+    groups = {host.name: host.groups for host in session.testbed.hosts}
+    return {
+        (*groups[rule.host], *groups[rule.target]): str(rule.shaping)
+        for rule in tc.planned(session).rules()
+    }
+
+
+def test_a_wish_is_what_a_file_would_say() -> None:
+    wish = byhand.wish(
+        "grp[1-2], grp3",
+        ("delay=50ms", "jitter=1ms", "loss={p: 1%, r: 10%}", "limit=100"),
+        one_way=False,
+    )
+
+    several = byhand.specs(wish)
+
+    assert [(one.src, one.dst) for one in several] == [
+        ("grp1", "grp3"),
+        ("grp2", "grp3"),
+    ]
+    assert (several[0].delay, several[0].symmetric) == (Duration(ms=50), True)
+    assert several[0].loss == GilbertElliott(p=Percent(1), r=Percent(10))
+    assert several[0].limit == 100
+
+
+@pytest.mark.parametrize(
+    ("between", "words", "message"),
+    [
+        ("grp1", ("delay=1ms",), "`grp1` is not two groups"),
+        ("grp1,grp2,grp3", ("delay=1ms",), "not two groups"),
+        ("grp1,", ("delay=1ms",), "not two groups"),
+        ("grp1,grp2", (), "nothing is asked"),
+        ("grp1,grp2", ("deley=1ms",), "`deley` is not a quantity"),
+        ("grp1,grp2", ("src=grp3",), "`src` is not a quantity"),
+        ("grp1,grp2", ("delay=",), "`delay` has no value"),
+        ("grp1,grp2", ("delay=-5ms",), "`-5ms` is negative"),
+        ("grp1,grp2", ("delay=5",), "the unit is missing"),
+        ("grp1,grp2", ("loss={p: 1%, q: 2%}",), "unknown key `q`"),
+        ("grp1,grp2", ("loss={p: 1%",), "is not `quantity=value`"),
+        ("grp[2-1],grp2", ("delay=5ms",), "runs backwards"),
+    ],
+)
+def test_a_wrong_wish_is_named(
+    between: str, words: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        byhand.wish(between, words, one_way=False)
+
+
+def test_a_misspelt_quantity_is_guessed() -> None:
+    with pytest.raises(ConfigError) as wrong:
+        byhand.wish("a,b", ("deley=1ms",), one_way=False)
+
+    assert wrong.value.hint == "did you mean `delay`?"
+
+
+def test_what_is_set_lies_over_the_file_and_is_kept(session: Session) -> None:
+    wish = byhand.wish("core,edge", ("delay=50ms",), one_way=True)
+    tc.set_by_hand(session, wish)
+
+    assert held(session) == {
+        ("core", "edge"): "50ms, loss 1%",
+        ("edge", "core"): "20ms, loss 1%",
+    }
+    assert byhand.read(session.directory) == (wish,)
+    assert "set by hand: core -> edge delay=50ms" in said(session)
+    journal = session.directory.journal.events()
+    assert "set by hand: core -> edge delay=50ms" in [one["what"] for one in journal]
+
+
+def test_later_wishes_lie_over_earlier_ones(session: Session) -> None:
+    for words in (("delay=50ms", "loss=5%"), ("delay=60ms",)):
+        wish = byhand.wish("core,edge", words, one_way=False)
+        tc.set_by_hand(session, wish)
+
+    assert set(held(session).values()) == {"60ms, loss 5%"}
+
+
+def test_without_wishes_the_network_is_the_files_again_and_that_is_told(
+    session: Session,
+) -> None:
+    tc.set_by_hand(session, byhand.wish("core,edge", ("delay=50ms",), one_way=False))
+
+    tc.run(session)
+
+    assert set(held(session).values()) == {"20ms, loss 1%"}
+    assert byhand.read(session.directory) == ()
+    assert said(session)[-1] == (
+        "the network is the file's again, without what was set by hand: "
+        "core <-> edge delay=50ms"
+    )
+
+
+def test_a_reset_forgets_what_was_set(session: Session) -> None:
+    tc.set_by_hand(session, byhand.wish("core,edge", ("delay=50ms",), one_way=False))
+
+    tc.reset(session)
+
+    assert byhand.read(session.directory) == ()
+    assert set(held(session).values()) == {"20ms, loss 1%"}
+
+
+def test_what_a_host_refuses_was_never_set(session: Session, hosts: Hosts) -> None:
+    first = byhand.wish("core,edge", ("delay=50ms",), one_way=False)
+    tc.set_by_hand(session, first)
+    hosts.refuses = "RTNETLINK answers: No such file or directory"
+
+    with pytest.raises(EmulationError, match="refused the network emulation"):
+        tc.set_by_hand(session, byhand.wish("core,edge", ("loss=9%",), one_way=False))
+
+    assert byhand.read(session.directory) == (first,)
+    assert not session.directory.load().done("tc")
+
+
+@pytest.mark.parametrize(
+    ("between", "words", "message"),
+    [
+        ("core,egde", ("delay=1ms",), "`egde`, which is no group or role"),
+        ("core,edge", ("delay=1ms", "network=lan"), "`lan`, which is no network"),
+        ("core,edge", ("jitter=30ms",), "`jitter` .* does not fit"),
+    ],
+)
+def test_what_cannot_be_planned_touches_nothing(
+    session: Session,
+    hosts: Hosts,
+    between: str,
+    words: tuple[str, ...],
+    message: str,
+) -> None:
+    before = len(hosts.calls)
+    wish = byhand.wish(between, words, one_way=False)
+
+    with pytest.raises(EmulationError, match=message):
+        tc.set_by_hand(session, wish)
+
+    touched = [call.line for call in hosts.calls[before:] if call.argv[0] == "ssh"]
+    assert touched == []
+    assert byhand.read(session.directory) == ()
+
+
+def test_the_plan_shows_what_is_and_what_would_be_set(session: Session) -> None:
+    wish = byhand.wish("core,edge", ("delay=50ms",), one_way=True)
+
+    assert "set by hand" not in "\n".join(tc.lines(session))
+    preview = "\n".join(tc.lines(session, wish))
+    assert "# set by hand: core -> edge delay=50ms" in preview
+    assert "delay 50ms loss 1%" in preview
+    assert byhand.read(session.directory) == ()
+
+    tc.set_by_hand(session, wish)
+    shown = "\n".join(tc.lines(session))
+    assert "# set by hand: core -> edge delay=50ms" in shown
+    assert "`enos tc` goes back to the file" in shown
+
+
+def test_status_and_info_tell_what_is_set(session: Session) -> None:
+    wish = byhand.wish("core,edge", ("loss={p: 1%}",), one_way=False)
+    tc.set_by_hand(session, wish)
+
+    line = "set by hand: core <-> edge loss={p: 1%}"
+    assert line in info.status(session).text.splitlines()
+    assert line in info.of_session(session).text.splitlines()
+    assert info.status(session).values["set"] == [wish]
+
+
+def test_a_broken_record_is_named(session: Session) -> None:
+    (session.directory.path / byhand.FILE).write_text("constraints: {a")
+
+    with pytest.raises(StateError, match=r"tc-set\.yml` cannot be read"):
+        tc.planned(session)
+
+
+def test_the_proof_is_written_as_json_rows_and_a_heat_map(session: Session) -> None:
+    tc.set_by_hand(session, byhand.wish("core,edge", ("delay=15ms",), one_way=True))
+
+    proof = tc.prove(session)
+
+    results = session.directory.results
+    kept = json.loads((results / "tc.json").read_text())
+    assert kept["set"][0]["delay"] == "15ms"
+    assert len(kept["verdicts"]) == len(proof.verdicts)
+    rows = list(csv.DictReader((results / "tc.csv").read_text().splitlines()))
+    assert tuple(rows[0]) == tc.COLUMNS
+    ends = {(r["source_group"], r["destination_group"]) for r in rows}
+    assert ends == {("core", "edge"), ("edge", "core"), ("edge", "edge")}
+    assert {(r["quantity"], r["unit"]) for r in rows} == {("loss", "%"), ("rtt", "ms")}
+    page = (results / "tc-rtt.html").read_text()
+    assert "<svg" in page
+    assert "asked 35" in page
+    assert proof.matrix
+    assert proof.matrix.groups == ("core", "edge")
+
+
+def test_the_plan_of_the_session_is_the_one_that_is_applied(session: Session) -> None:
+    tc.set_by_hand(session, byhand.wish("core,edge", ("delay=50ms",), one_way=False))
+
+    told = commands(tc.planned(session), Backend.NETEM)
+    text = (session.directory.results / "tc-plan.txt").read_text()
+
+    assert all(mine.text in text for mine in told.values())
