@@ -11,6 +11,7 @@ programs Shaker's Heat templates and tests call are there: `screen`, `shaker-age
 
 import hashlib
 import os
+import shutil
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,7 +29,6 @@ PYTHON = (3, 13)
 
 _VERSION = ".".join(map(str, PYTHON))
 _SITE = "usr/lib/python3/dist-packages"
-RECIPE = 1  # raise it when the build changes in a way its inputs do not show
 PACKAGES = (
     *(f"python{_VERSION}-minimal", f"libpython{_VERSION}-minimal"),
     *(f"libpython{_VERSION}-stdlib", "libexpat1", "libffi8", "libbz2-1.0", "liblzma5"),
@@ -39,10 +39,13 @@ LEFT_OUT = frozenset(
     {
         *("test", "idlelib", "lib2to3", "tkinter", "turtledemo", "ensurepip"),
         *("pydoc_data", "__pycache__", "tests", "tzdata", "requests", "urllib3"),
-        *("certifi", "charset_normalizer", "psutil", "netaddr/eui"),
+        *("certifi", "charset_normalizer", "psutil"),
     }
 )
 """Folders of modules that the agent never imports."""
+
+_SOURCES = frozenset({".py", ".pyi", ".c", ".h", ".a", ".txt"})
+"""Suffixes of files that no module needs when it runs; `.txt` are tables of vendors."""
 
 _BINARIES = {
     f"usr/bin/python{_VERSION}": f"usr/bin/python{_VERSION}",
@@ -62,6 +65,7 @@ _SCREEN = """#!/bin/sh
 shift 2
 setsid "$@" < /dev/null > /dev/console 2>&1 &
 """
+_TRIAL = "from shaker.agent import agent"
 _INITTAB = "::respawn:/usr/bin/iperf3 -s -D -I /run/iperf3.pid\n"
 
 
@@ -103,8 +107,8 @@ class _Parts:
     @property
     def recipe(self) -> str:
         """Return a hash of what is added beside Debian's packages."""
-        text = f"{RECIPE} {self.archive.name} {sorted(LEFT_OUT)} {_AGENT} {_SCREEN}"
-        return hashlib.sha256(text.encode() + self.flent).hexdigest()[:12]
+        own = Path(__file__).read_bytes() + self.archive.name.encode()
+        return hashlib.sha256(own + self.flent).hexdigest()[:12]
 
     def entries(self, root: Path) -> tuple[ramdisk.Entry, ...]:
         """Return what is added to the guest, Python compiled."""
@@ -112,6 +116,7 @@ class _Parts:
         site.mkdir(parents=True, exist_ok=True)
         with tarfile.open(self.archive) as tar:
             tar.extractall(site, filter="data")
+        _prune(root)
         _compile(root, self.shell)
         programs = {"shaker-agent": _AGENT.encode(), "screen": _SCREEN.encode()}
         programs["flent"] = self.flent
@@ -134,20 +139,36 @@ class _Parts:
         )
 
 
+def _prune(root: Path) -> None:
+    """Remove the modules that the agent never imports."""
+    for base in (root / f"usr/lib/python{_VERSION}", root / _SITE):
+        for path in sorted(base.rglob("*"), reverse=True):
+            if path.is_dir() and path.name in LEFT_OUT:
+                shutil.rmtree(path)
+
+
 def _compile(root: Path, shell: Shell) -> None:
-    """Compile all modules, by the Python that will run them."""
+    """Compile all modules by the Python that will run them, then try the agent."""
     libraries = root / "usr/lib/x86_64-linux-gnu"
-    argv = (
+    python = (
         *(libraries / "ld-linux-x86-64.so.2", "--library-path", libraries),
-        *(root / f"usr/bin/python{_VERSION}", "-S", "-m", "compileall", "-b", "-q"),
-        *("-s", root, "-p", "/", root / f"usr/lib/python{_VERSION}", root / _SITE),
+        *(root / f"usr/bin/python{_VERSION}", "-S"),
     )
-    home = {"PYTHONHOME": os.fspath(root / "usr"), "PYTHONDONTWRITEBYTECODE": "1"}
+    folders = (root / f"usr/lib/python{_VERSION}", root / _SITE)
+    compiled = ("-m", "compileall", "-b", "-q", "-s", root, "-p", "/", *folders)
+    env = {
+        "PYTHONHOME": os.fspath(root / "usr"),
+        "PYTHONPATH": os.fspath(root / _SITE),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     try:
-        shell.run(argv, env=home, timeout=600)
+        shell.run((*python, *compiled), env=env, timeout=600)
+        shell.run(
+            (*python, "-c", "from shaker.agent import agent"), env=env, timeout=60
+        )
     except ProcessError as error:
         raise ImageError(
-            f"the guest's Python modules cannot be compiled: {error.message}",
+            f"the guest's Python modules cannot be made here: {error.message}",
             hint="build on x86-64, or set `shaker: image:` to an image of yours",
             details=error.details,
         ) from error
@@ -160,7 +181,7 @@ def _libraries(folder: Path) -> Iterator[ramdisk.Entry]:
         if path.name in guest.SHARED:
             continue  # the guest has them already
         if path.is_symlink():
-            yield ramdisk.link(target, os.readlink(path))
+            yield ramdisk.link(target, str(path.readlink()))
         else:
             yield ramdisk.file(target, path.read_bytes(), executable=True)
 
@@ -168,11 +189,7 @@ def _libraries(folder: Path) -> Iterator[ramdisk.Entry]:
 def _modules(root: Path, folder: str) -> Iterator[ramdisk.Entry]:
     """Yield compiled modules, shared objects and data below a folder; no sources."""
     for path in sorted((root / folder).rglob("*")):
-        relative = path.relative_to(root / folder)
-        if not path.is_file() or path.suffix in {".py", ".pyi", ".c", ".h", ".a"}:
-            continue
-        folders = {str(parent) for parent in relative.parents}
-        if LEFT_OUT & {*relative.parts[:-1], *folders}:
-            continue
-        target = f"{folder}/{relative}"
-        yield ramdisk.file(target, path.read_bytes(), executable=path.suffix == ".so")
+        if path.is_file() and path.suffix not in _SOURCES:
+            target = f"{folder}/{path.relative_to(root / folder)}"
+            data = path.read_bytes()
+            yield ramdisk.file(target, data, executable=path.suffix == ".so")
