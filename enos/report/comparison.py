@@ -31,13 +31,17 @@ class Compared:
 
 
 def compared(readings: Readings) -> tuple[Compared, ...]:
-    """Return a row for machines, OpenStack, network and each benchmark run."""
-    return (
+    """Return a row for machines, OpenStack, network and each benchmark run.
+
+    One of which nothing is known is left out.
+    """
+    rows = (
         _machines(readings),
         _openstack(readings),
         _network(readings),
         *map(_benchmark, readings.runs),
     )
+    return tuple(row for row in rows if row.asked or row.there or row.measured)
 
 
 def figure(quantity: str, value: float | None) -> str:

@@ -127,7 +127,17 @@
 
   // --- lanes of bars -------------------------------------------------------------
 
-  function drawBars(u, rows) {
+  // Rows of one kind share some 200 pixels when there are many of them.
+  function places(rows) {
+    const small = (kind) => kind === "iteration" || kind === "step";
+    const many = rows.filter((row) => small(row[0][3])).length;
+    const low = Math.min(ROW, Math.max(3, Math.floor(200 / Math.max(many, 1))));
+    const tops = [0];
+    for (const row of rows) tops.push(tops[tops.length - 1] + (small(row[0][3]) ? low : ROW));
+    return tops;
+  }
+
+  function drawBars(u, rows, tops) {
     const c = u.ctx, r = devicePixelRatio, {left, top, width, height} = u.bbox;
     c.save();
     c.beginPath(); c.rect(left, top, width, height); c.clip();
@@ -135,7 +145,8 @@
     c.textBaseline = "middle";
     c.textAlign = "left";
     rows.forEach((row, number) => {
-      const y = top + number * ROW * r + GAP * r / 2, tall = (ROW - GAP) * r;
+      const high = tops[number + 1] - tops[number], gap = high > 8 ? GAP : 1;
+      const y = top + tops[number] * r + gap * r / 2, tall = (high - gap) * r;
       for (const [start, end, label, kind, ok] of row) {
         if (end < shown.min || start > shown.max) continue;
         const x0 = u.valToPos(start, "x", true);
@@ -144,7 +155,7 @@
         c.fillRect(x0, y, Math.max(wide - r, r), tall);
         const from = Math.max(x0, left) + 4 * r;
         const room = Math.min(x0 + wide, left + width) - from - 4 * r;
-        if (room > 10 * r) {
+        if (room > 10 * r && high > 12) {
           c.fillStyle = ok ? INK[kind] : "#fff";
           const text = fitted(c, (ok ? "" : "✕ ") + label, room);
           if (text) c.fillText(text, from, y + tall / 2 + r / 2);
@@ -162,14 +173,15 @@
   }
 
   function bars(lane, bottom) {
-    const height = lane.rows.length * ROW + 4 + (bottom ? AXIS : 0);
-    const options = base(lane, height, bottom, {draw: [(u) => drawBars(u, lane.rows), marks]});
+    const tops = places(lane.rows);
+    const height = tops[lane.rows.length] + 4 + (bottom ? AXIS : 0);
+    const options = base(lane, height, bottom, {draw: [(u) => drawBars(u, lane.rows, tops), marks]});
     options.scales.y = {auto: false, min: 0, max: 1};
     options.axes.push({scale: "y", size: GUTTER, show: true, grid: {show: false},
                        ticks: {show: false}, values: () => []});
     options.series = [{}, {scale: "y", show: true, paths: () => null, points: {show: false}}];
     const found = (at, y) => {
-      const row = lane.rows[Math.floor(y / ROW)] || [];
+      const row = lane.rows[tops.findLastIndex((edge) => edge <= y)] || [];
       return row.find(([start, end]) => at >= start && at <= Math.max(end, start + (shown.max - shown.min) / 400));
     };
     return {options, columns: [[first, last], [null, null]], found};
@@ -272,5 +284,6 @@
   }
   new ResizeObserver(fit).observe(root);
   fit();
+  root.dataset.ready = charts.length;
   zoom(...data.shown[0] === first && data.shown[1] === last ? whole : data.shown);
 })();
