@@ -1,5 +1,6 @@
 """Rally for real on a host reached by SSH; no cloud: its scenarios are dummies."""
 
+import gzip
 import json
 import os
 import shutil
@@ -10,19 +11,23 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
 
 import pytest
 
 from enos import content
-from enos.bench import environment, rally
+from enos.bench import environment, rally, tracing
 from enos.bench.host import Bench
 from enos.bench.rally import judge, run_folder, run_workload
+from enos.bench.tracing import Profiler
 from enos.bench.workload import Workload, load_workload
-from enos.errors import BenchmarkError, EnosError
+from enos.errors import BenchmarkError, EnosError, TraceError
 from enos.process import LocalShell, end_leftovers
 from enos.remote import run_on
 from enos.testbed import Host
 from enos.testing import RecordingProgress
+from enos.traces.points import read
+from enos.traces.tree import grown
 
 pytestmark = [
     pytest.mark.integration,
@@ -223,3 +228,87 @@ def test_a_second_bench_host_gets_the_bytecode_of_the_first(
     compiled = list(python.parents[1].rglob("rally/__pycache__/api.*.pyc"))
     assert compiled
     assert bytecode.stat().st_size < 60 * 1024**2
+
+
+TRACED = """
+import time
+from osprofiler import notifier, opts, profiler
+from oslo_config import cfg
+from rally.task import scenario
+
+@scenario.configure(name="Traced.work")
+class Work(scenario.Scenario):
+    def run(self, store):
+        opts.set_defaults(cfg.CONF)  # as every service does
+        notifier.set(notifier.create(store, project="nova", service="nova-api"))
+        profiler.clean()
+        trace = profiler.init("key").get_base_id()
+        data = {"trace_id": trace, "conn_str": None}
+        chart = {"title": "x", "chart_plugin": "OSProfiler", "data": data}
+        self.add_output(complete=chart)
+        request = {"method": "GET", "path": "/v2.1", "query": "password=unspeakable"}
+        with profiler.Trace("wsgi", info={"request": request}):
+            with profiler.Trace("db", info={"db": {"statement": "SELECT 1 FROM a"}}):
+                time.sleep(0.01)
+"""
+
+
+def traced_workload(folder: Path, store: str, *names: str) -> Workload:
+    (folder / "load").mkdir()
+    (folder / "load" / "dummy.yml").write_text(TASK)
+    (folder / "load" / "plugin.py").write_text(TRACED)
+    scenarios = {
+        "traced": f"{{scenario: Traced.work, times: 2, arguments: 'store: {store}'}}",
+        "dummy": "{scenario: Dummy.dummy, times: 1}",
+    }
+    path = folder / "load" / "run.yml"
+    path.write_text(
+        "rally:\n  osprofiler: true\n  scenarios:\n"
+        + "".join(
+            f"    - {{file: dummy.yml, name: {name}, plugin: plugin.py,"
+            f" args: {scenarios[name]}}}\n"
+            for name in names
+        )
+    )
+    return load_workload(path)
+
+
+def test_traces_come_home_and_those_that_do_not_are_named(
+    tmp_path: Path, bench: Bench, store: SimpleNamespace
+) -> None:
+    load = traced_workload(tmp_path, store.address, "traced", "dummy")
+    folder = run_folder(tmp_path / "results", load, NOW)
+    profiler = Profiler(key="key", store=store.address)
+
+    traced, dummy = run_workload(
+        load, bench, spec=SPEC, results=folder, profiler=profiler
+    )
+
+    assert (traced.traces, traced.trace_gap) == (2, "")
+    assert (dummy.ok, dummy.trace_gap) == (True, "Rally traced no iteration")
+    files = sorted((folder / "01-traced" / "traces").iterdir())
+    assert [file.name[:5] for file in files] == ["0001-", "0002-"]
+    request, statement = grown(read(files[0])).spans.values()
+    assert (request.operation, statement.operation) == ("GET /v2.1", "SELECT a")
+    assert request.seconds >= statement.seconds >= 0.01
+    told = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+    whole = b"".join(told) + gzip.decompress(files[0].read_bytes())
+    assert b"unspeakable" not in whole
+    with pytest.raises(TraceError, match="1 scenario"):
+        tracing.judge((traced, dummy))
+
+
+def test_a_run_without_its_store_of_traces_runs_and_says_so(
+    tmp_path: Path, bench: Bench, store: SimpleNamespace
+) -> None:
+    store.end()
+    load = traced_workload(tmp_path, store.address, "dummy")
+    folder = run_folder(tmp_path / "results", load, NOW)
+    profiler = Profiler(key="key", store=store.address)
+
+    (dummy,) = run_workload(load, bench, spec=SPEC, results=folder, profiler=profiler)
+
+    assert dummy.ok
+    assert "does not answer" in dummy.trace_gap
+    (kept,) = json.loads((folder / "results.json").read_text())
+    assert kept["trace_gap"] == dummy.trace_gap

@@ -2,12 +2,8 @@
 
 import gzip
 import json
-import shutil
-import socket
-import subprocess
-import time
-from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,45 +13,11 @@ from enos.traces.points import read
 from enos.traces.tree import grown
 
 pytestmark = [pytest.mark.integration]
-PASSWORD = "toy"
 
 
-class Store:
-    """A redis-server of the test's own, as kolla sets it up: with a password."""
-
-    def __init__(self, folder: Path) -> None:
-        program = shutil.which("redis-server")
-        assert program, "redis-server is missing: `make test` installs it"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
-        argv = (
-            *(program, "--port", str(self.port), "--bind", "127.0.0.1"),
-            *("--requirepass", PASSWORD, "--dir", str(folder), "--save", ""),
-        )
-        self.process = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
-        self.client = harvest.connected(self.address)
-        until = time.monotonic() + 10
-        while harvest.silence(self.client) and time.monotonic() < until:
-            time.sleep(0.05)
-
-    @property
-    def address(self) -> str:
-        return f"redis://default:{PASSWORD}@127.0.0.1:{self.port}/0"
-
-    def end(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(tmp_path)
-    yield made
-    made.end()
-
-
-def notify(store: Store, trace: str, name: str, at: str, **info: object) -> None:
+def notify(
+    store: SimpleNamespace, trace: str, name: str, at: str, **info: object
+) -> None:
     """Send a point as OSProfiler's Redis driver does."""
     point = {
         "name": name, "base_id": trace, "trace_id": f"{trace}-1", "parent_id": trace,
@@ -80,7 +42,9 @@ def report(*traces: str) -> dict[str, Any]:
     return {"tasks": [{"subtasks": [{"workloads": [{"data": data}]}]}]}
 
 
-def test_points_become_files_that_become_trees(store: Store, tmp_path: Path) -> None:
+def test_points_become_files_that_become_trees(
+    store: SimpleNamespace, tmp_path: Path
+) -> None:
     secret = {"method": "GET", "path": "/v3", "query": "password=hidden"}
     notify(store, "aaaa", "wsgi-start", "05.000100", request=secret)
     notify(store, "aaaa", "wsgi-stop", "05.250100")
@@ -97,7 +61,9 @@ def test_points_become_files_that_become_trees(store: Store, tmp_path: Path) -> 
     assert span.seconds == pytest.approx(0.25)
 
 
-def test_points_that_arrive_late_are_waited_for(store: Store, tmp_path: Path) -> None:
+def test_points_that_arrive_late_are_waited_for(
+    store: SimpleNamespace, tmp_path: Path
+) -> None:
     notify(store, "aaaa", "rpc-start", "05.0")
     late = iter(("06.0", "07.0"))
 
@@ -112,7 +78,7 @@ def test_points_that_arrive_late_are_waited_for(store: Store, tmp_path: Path) ->
     assert len(read(file).points) == 3
 
 
-def test_a_store_that_died_is_named(store: Store, tmp_path: Path) -> None:
+def test_a_store_that_died_is_named(store: SimpleNamespace, tmp_path: Path) -> None:
     assert harvest.silence(store.client) == ""
     store.end()
     assert "does not answer" in harvest.silence(store.client)
@@ -123,8 +89,8 @@ def test_a_store_that_died_is_named(store: Store, tmp_path: Path) -> None:
     assert "does not answer" in told["gap"]
 
 
-def test_a_wrong_password_is_told_without_it(store: Store) -> None:
-    wrong = store.address.replace(PASSWORD, "secret-guess")
+def test_a_wrong_password_is_told_without_it(store: SimpleNamespace) -> None:
+    wrong = store.address.replace(":toy@", ":secret-guess@")
     told = harvest.silence(harvest.connected(wrong))
     assert "does not answer" in told
     assert "secret-guess" not in told
