@@ -74,8 +74,8 @@ class ExperimentFile(Strict):
     )
     events: Annotated[Any, EVENTS] = Field(
         default=None,
-        description="What changes while a benchmark runs, see the forms below.",
-        examples=[["at 60s: partition grp1|grp2", "at 120s: heal"]],
+        description="What changes while a benchmark runs: a list, see its forms below.",
+        examples=[["at 60s: delay 100ms", "at 120s: heal"]],
     )
     release: Annotated[Literal["2025.1", "2025.2", "2026.1"], BeforeValidator(text)] = (
         Field(

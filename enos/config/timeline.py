@@ -94,12 +94,12 @@ class EventEntry(Strict):
         default=None,
         description="Groups or roles whose links change, both ways; left out, all."
         " `src` and `dst` instead mean one way.",
-        examples=["grp1|grp3"],
+        examples=[["grp1", "grp3"]],
     )
     partition: Groups | None = Field(
         default=None,
         description="Groups or roles cut off from one another; one alone, from all.",
-        examples=["grp1|grp3"],
+        examples=[["grp1", "grp3"]],
     )
     heal: Groups | None = Field(
         default=None,
@@ -112,13 +112,17 @@ class EventEntry(Strict):
         examples=["compute-1"],
     )
     start: str | None = Field(
-        default=None, description="What was stopped.", examples=["compute-1"]
+        default=None,
+        description="What was stopped, the same way.",
+        examples=["compute-1"],
     )
     pause: str | None = Field(
         default=None, description="The same, frozen in place.", examples=["rabbitmq"]
     )
     unpause: str | None = Field(
-        default=None, description="What was paused.", examples=["rabbitmq"]
+        default=None,
+        description="What was paused, the same way.",
+        examples=["rabbitmq"],
     )
     on: Groups | None = Field(
         default=None,

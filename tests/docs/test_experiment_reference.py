@@ -22,6 +22,7 @@ from enos.config.sections import (
     LossModel,
     Registry,
 )
+from enos.config.timeline import EventEntry
 from enos.config.wording import spellings
 from enos.units import Duration, Percent, Rate
 
@@ -32,6 +33,7 @@ MODELS: dict[str, type[BaseModel]] = {
         AdvancedMachine,
         Constraint,
         Constraints,
+        EventEntry,
         ExperimentFile,
         Guest,
         Images,
@@ -43,6 +45,7 @@ MODELS: dict[str, type[BaseModel]] = {
 WORDS = {
     str: "text",
     int: "number",
+    float: "moment",
     bool: "boolean",
     Duration: "delay",
     Rate: "rate",
