@@ -1,11 +1,11 @@
 """What was asked for, what was there and what was measured, side by side. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from enos.report.readings import Event, Link, Machine, Readings, Run
+from enos.report.readings import Event, Link, Machine, Readings, Run, Scenario
 
 MOST = 6
 """Lines of a cell; more are counted instead."""
@@ -228,21 +228,53 @@ def _amount(value: Any) -> str:  # noqa: ANN401 - JSON
 
 
 def _benchmark(run: Run) -> Compared:
-    plugins = Counter(one.plugin.partition(".")[0] for one in run.scenarios)
-    iterations = sum(len(one.durations) for one in run.scenarios)
-    failed = sum(not ok for one in run.scenarios for ok in one.passed)
-    good = sum(one.ok for one in run.scenarios)
+    scenarios = run.scenarios
+    plugins = Counter(one.plugin.partition(".")[0] for one in scenarios)
+    iterations = sum(len(one.durations) for one in scenarios)
+    asked = f"{_count(len(scenarios), 'scenario')}, {_count(iterations, 'iteration')}"
+    ok = all(one.ok for one in scenarios) and all(_good(run.events))
     return Compared(
         title=f"Benchmark {run.label}",
-        asked=(f"{len(run.scenarios)} scenarios, {iterations} iterations",),
+        asked=_filled(
+            asked if scenarios else "",
+            _count(len(run.events), "event") if run.events else "",
+        ),
         there=_short([f"{name}: {count}" for name, count in plugins.items() if name]),
         measured=(
-            f"{good} of {len(run.scenarios)} scenarios as asked",
-            f"{failed} of {iterations} iterations failed",
+            *_ended(scenarios, iterations),
+            *_happened(run.events),
             *(f"not measured: {what}" for what in run.unmeasured),
         ),
-        ok=good == len(run.scenarios) if run.scenarios else None,
+        ok=ok if scenarios else None,
     )
+
+
+def _ended(scenarios: Sequence[Scenario], iterations: int) -> Iterator[str]:
+    if not scenarios:
+        yield "has not ended, or was cut short"
+        return
+    failed = sum(not ok for one in scenarios for ok in one.passed)
+    good = sum(one.ok for one in scenarios)
+    yield f"{good} of {_count(len(scenarios), 'scenario')} as asked"
+    yield f"{failed} of {_count(iterations, 'iteration')} failed"
+
+
+def _happened(events: Sequence[Event]) -> Iterator[str]:
+    if events:
+        yield f"{sum(_good(events))} of {_count(len(events), 'event')} as asked"
+
+
+def _good(events: Iterable[Event]) -> list[bool]:
+    return [bool(event.get("ok", True)) for event in events]
+
+
+def _count(number: int, what: str) -> str:
+    """Return a number of things.
+
+    >>> _count(1, "event"), _count(4, "scenario")
+    ('1 event', '4 scenarios')
+    """
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _filled(*lines: str) -> tuple[str, ...]:
