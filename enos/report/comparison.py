@@ -47,8 +47,8 @@ def compared(readings: Readings) -> tuple[Compared, ...]:
 def figure(quantity: str, value: float | None) -> str:
     """Return a value with its unit; rates come in bit/s.
 
-    >>> figure("rtt", 25.1234), figure("rtt", 0.07965), figure("loss", None)
-    ('25.12 ms', '0.0797 ms', 'nothing')
+    >>> figure("rtt", 25.1234), figure("rtt", 0.07944), figure("loss", None)
+    ('25.12 ms', '0.0794 ms', 'nothing')
     >>> figure("rate", 12_500_000.0)
     '12.5 Mbit/s'
     """
