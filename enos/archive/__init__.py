@@ -15,7 +15,8 @@ from enos.archive.description import Description, as_json, as_text, describe
 from enos.archive.manifest import HostReport, Manifest, Member, Withheld
 from enos.archive.plan import BackupPlan, Tree, as_lines
 from enos.archive.read import Verification, verify
-from enos.archive.survey import own_versions, plan_backup
+from enos.archive.redaction import without
+from enos.archive.survey import known_secrets, own_versions, plan_backup
 from enos.archive.write import archive_name, write
 
 __all__ = [
@@ -32,8 +33,10 @@ __all__ = [
     "as_lines",
     "as_text",
     "describe",
+    "known_secrets",
     "own_versions",
     "plan_backup",
     "verify",
+    "without",
     "write",
 ]

@@ -210,6 +210,15 @@ def redact(
     return b"".join(lines), count, inside_key
 
 
+def without(secrets: Secrets, text: str) -> str:
+    r"""Return a text as it may leave.
+
+    >>> without(prepare(["hunter22"]), "password: x\nhunter22 said so")
+    'password: [redacted]\n[redacted] said so'
+    """
+    return redact(text.encode(), secrets)[0].decode("utf-8", "replace")
+
+
 def _telling(line: bytes, clues: Sequence[bytes]) -> bool:
     """Tell whether a line in lower case may name a secret; cheap, for most do not."""
     for clue in clues:

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from enos.archive.plan import FOLDERS, TREES, BackupPlan, Tree, backup_plan
-from enos.archive.redaction import leaves
+from enos.archive.redaction import Secrets, leaves, prepare
 from enos.errors import ArchiveError, EnosError
 from enos.process import Shell
 from enos.testbed import Testbed
@@ -82,6 +82,11 @@ def passwords_of(path: Path) -> tuple[str, ...]:
             hint="repair the file, or remove it if nothing was deployed with it",
             details=type(bad).__name__,  # the rest would quote the file
         ) from None
+
+
+def known_secrets(directory: Path, more: Iterable[str] = ()) -> Secrets:
+    """Return the secrets of an experiment directory; raises as `passwords_of`."""
+    return prepare((*passwords_of(directory / PASSWORDS), *more))
 
 
 def own_versions(shell: Shell, source: Path) -> dict[str, str]:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
+from enos import archive
 from enos.archive.read import visit
 from enos.errors import MonitoringError, StateError
 from enos.metrics.series import Series
@@ -15,7 +16,7 @@ from enos.report import lanes
 from enos.report.chronicle import timeline
 from enos.report.page import Report, report_page, timeline_page
 from enos.report.readings import Readings, read, wanted
-from enos.state.directory import Directory, write_atomically
+from enos.state.directory import write_atomically
 
 NAME, MEASURES = "report.html", "measures.json"
 LARGEST = 64 << 20  # bytes of a file that is looked into
@@ -39,15 +40,14 @@ class Material:
 def of_session(session: Session) -> Material:
     """Return what the experiment's directory holds, after the latest measures."""
     keep_measures(session)
-    found = of_directory(session.directory)
-    resolved = json.dumps(asdict(session.experiment), default=str)
-    found.files["resolved.json"] = resolved
-    return found
+    return _of_directory(session)
 
 
-def of_directory(directory: Directory) -> Material:
-    """Return the files of a directory that a report is made of."""
-    root, files, notes = directory.path.resolve(), {}, []
+def _of_directory(session: Session) -> Material:
+    """Return what a report is made of, without secrets: pages are handed on."""
+    root, notes = session.directory.path.resolve(), []
+    resolved = json.dumps(asdict(session.experiment), indent=2, default=str)
+    files = {"resolved.json": resolved}
     for path in sorted((*root.glob("*.json*"), *root.glob("results/**/*"))):
         name = path.relative_to(root).as_posix()
         if not wanted(name) or not path.is_file() or path.is_symlink():
@@ -56,7 +56,9 @@ def of_directory(directory: Directory) -> Material:
             notes.append(f"{name} is too large to be looked into")
         else:
             files[name] = path.read_text(encoding="utf-8", errors="replace")
-    return Material(title=root.name, files=files, notes=tuple(notes))
+    secrets = archive.known_secrets(root, metrics.passwords(session))
+    clean = {name: archive.without(secrets, text) for name, text in files.items()}
+    return Material(title=root.name, files=clean, notes=tuple(notes))
 
 
 def of_archive(path: Path) -> Material:
@@ -95,7 +97,7 @@ def plot(session: Session, run: str = "", measures: Sequence[str] = ()) -> str:
         StateError: there is no such run, no monitoring, or nothing was run yet.
 
     """
-    found = of_directory(session.directory)
+    found = _of_directory(session)
     readings, name = read(found.files), found.title
     chosen = _run(readings, run, name) if run else ""
     wishes = lanes.wanted(measures)

@@ -146,6 +146,23 @@ def test_a_report_needs_no_machines_any_more(enos: Enos, experiment: Path) -> No
     assert "1 in edge: compute" in html
 
 
+def test_a_page_to_hand_on_holds_no_secret(enos: Enos, experiment: Path) -> None:
+    file = experiment / "experiment.yml"
+    file.write_text(FILE + "kolla: {keystone_admin_password: opensesame1}\n")
+    (experiment / "kolla" / "passwords.yml").write_text("memcache: s3cretvalue9\n")
+    with (experiment / "journal.jsonl").open("a") as journal:
+        told = {"time": 2e9, "kind": "decision", "what": "s3cretvalue9 it is"}
+        journal.write(json.dumps(told) + "\n")
+
+    assert enos("--env", str(experiment), "report").code == 0
+
+    html = (experiment / "results" / "report.html").read_text()
+    assert "[redacted] it is" in html
+    assert "keystone_admin_password: [redacted]" in html
+    assert "s3cretvalue9" not in html
+    assert "opensesame1" not in html
+
+
 def test_a_run_is_named_by_folder_or_workload(enos: Enos, experiment: Path) -> None:
     env = ("--env", str(experiment))
     by_name = enos(*env, "report", "demo", "-o", "a.html")
