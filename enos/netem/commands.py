@@ -67,7 +67,8 @@ class HostCommands:
     @property
     def script(self) -> str:
         """Return the sh script that clears, applies and, on failure, clears again."""
-        return host_script("all_or_nothing", *map(_write, self.files), *self.steps)
+        files = map(_write, self.files)
+        return host_script("all_or_nothing", *files, *self.steps, "complete=yes")
 
     @property
     def report_script(self) -> str:

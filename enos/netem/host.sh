@@ -60,14 +60,22 @@ clear_all() {
     rm -rf "$FOLDER"
 }
 
-# Ended early (a refused command, a lost connection): leave nothing half made.
+# Ended early (a refused command, a lost connection, which may cut this script itself
+# short): leave nothing half made. The last line of the script says `complete=yes`.
 all_or_nothing() {
     alone
-    trap 'code=$?; [ $code = 0 ] || clear_all; exit $code' EXIT
+    complete=no
+    trap 'code=$?; [ "$code $complete" = "0 yes" ] || abandon $code' EXIT
     trap 'exit 129' HUP INT TERM PIPE
     clear_all
     mkdir -p "$FOLDER"
     cd "$FOLDER"
+}
+
+abandon() {
+    clear_all
+    [ "$1" != 0 ] || echo "the commands ended early" >&2
+    exit $(($1 ? $1 : 5))
 }
 
 own() {

@@ -1,7 +1,9 @@
 """An emulated network between namespaces of this machine, measured."""
 
 import re
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -13,6 +15,7 @@ from enos.netem import (
     Measurement,
     apply,
     check,
+    commands,
     measure,
     pairs_to_measure,
     plan_emulation,
@@ -24,7 +27,7 @@ from enos.netem import (
 from enos.remote import run_on
 from enos.testing.namespaces import NamespaceTestbed
 from enos.testing.recording import RecordingProgress
-from enos.units import Duration, Percent, Rate
+from enos.units import Duration, GilbertElliott, Percent, Rate
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
 
@@ -149,6 +152,21 @@ def test_a_device_that_vanished_is_named_and_no_host_stays_shaped(
         said(net, 0, "ip", "addr", "add", "fd00:99::1/64", "dev", "eth0", "nodad")
 
 
+def test_commands_cut_short_by_a_lost_connection_leave_nothing(
+    net: NamespaceTestbed, plan: EmulationPlan, backend: Backend
+) -> None:
+    host = net.testbed.hosts[0]
+    script = commands(plan, backend)[host.name].script
+    before = said(net, 0, "sh", "-c", STATE)
+
+    for share in (0.5, 0.8, 0.95, 0.999):
+        part = script[: int(len(script) * share)]
+        done = run_on(net.shell, host, ("sh", "-s"), stdin=part, check=False)
+
+        assert done.returncode != 0
+        assert said(net, 0, "sh", "-c", STATE) == before
+
+
 def test_a_delay_daemon_that_died_is_noticed_and_traffic_still_flows(
     net: NamespaceTestbed, plan: EmulationPlan
 ) -> None:
@@ -159,6 +177,82 @@ def test_a_delay_daemon_that_died_is_noticed_and_traffic_still_flows(
         check(plan, net.testbed, net.shell, backend=Backend.USER_SPACE)
 
     assert "1/1/0%" in said(net, 0, "sh", "-c", "fping -c1 -t500 10.99.0.3 2>&1")
+
+
+EVERYTHING = ConstraintSpec(
+    src="grp1",
+    dst="grp2",
+    delay=Duration(ms=20),
+    jitter=Duration(ms=4),
+    distribution="normal",
+    delay_correlation=Percent(20),
+    loss=GilbertElliott(p=Percent(10), r=Percent(60), bad=Percent(60)),
+    duplicate=Percent(10),
+    reorder=Percent(15),
+    corrupt=Percent(10),
+)
+
+
+def test_everything_at_once_is_what_is_measured(
+    net: NamespaceTestbed, backend: Backend
+) -> None:
+    asked = NetworkConstraints(constraints=(EVERYTHING,))
+    plan = plan_emulation(asked, net.testbed)
+    shape(net, plan, backend)
+    try:
+        measured = seen(net, plan, rates=False)
+    finally:
+        reset(net.testbed, net.shell, RecordingProgress())
+
+    link = [v for v in verdicts(measured) if {v.source, v.destination} == ENDS]
+    assert {one.quantity for one in link} == QUANTITIES
+    for one in link:  # 99 % intervals, twice as wide: a busy machine is no fault
+        assert one.measured is not None
+        width = one.high - one.low
+        assert one.low - width / 2 <= one.measured <= one.high + width / 2, one
+
+
+ENDS = {"node-1", "node-3"}
+QUANTITIES = {"rtt", "jitter", "loss", "duplicate", "reorder"}
+TRANSFER = """
+import hashlib, socket, sys, threading
+data = bytes(range(256)) * 1600
+if sys.argv[1] == "listen":
+    with socket.create_server(("0.0.0.0", 7077)) as server:
+        print("ready", flush=True)
+        connection, _ = server.accept()
+        got = b"".join(iter(lambda: connection.recv(65536), b""))
+    print(hashlib.sha256(got).hexdigest() == hashlib.sha256(data).hexdigest())
+else:
+    with socket.create_connection(("10.99.0.3", 7077)) as connection:
+        connection.sendall(data)
+"""
+
+
+def test_turned_bits_are_found_by_checksums_and_no_byte_arrives_wrong(
+    net: NamespaceTestbed,
+) -> None:
+    spec = ConstraintSpec(src="grp1", dst="grp2", corrupt=Percent(10))
+    plan = plan_emulation(NetworkConstraints(constraints=(spec,)), net.testbed)
+    shape(net, plan, Backend.USER_SPACE)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(said, net, 2, "python3", "-c", TRANSFER, "listen")
+            until_heard(net, 2, 7077)
+            said(net, 0, "python3", "-c", TRANSFER, "send")
+            assert waiting.result(timeout=40).split() == ["ready", "True"]
+        errors = said(net, 2, "sh", "-c", "nstat -asz TcpInCsumErrors IpInHdrErrors")
+    finally:
+        reset(net.testbed, net.shell, RecordingProgress())
+
+    assert sum(int(word) for word in errors.split() if word.isdecimal()) > 5
+
+
+def until_heard(net: NamespaceTestbed, place: int, port: int) -> None:
+    until = time.monotonic() + 20
+    while f":{port}" not in said(net, place, "ss", "-Hltn"):
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def test_secondary_and_ipv6_addresses_are_shaped_like_the_first(
