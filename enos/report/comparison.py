@@ -232,17 +232,18 @@ def _benchmark(run: Run) -> Compared:
     plugins = Counter(one.plugin.partition(".")[0] for one in scenarios)
     iterations = sum(len(one.durations) for one in scenarios)
     asked = f"{_count(len(scenarios), 'scenario')}, {_count(iterations, 'iteration')}"
+    events = [one for one in run.events if one.get("kind") != "end"]  # nobody asked it
     ok = all(one.ok for one in scenarios) and all(_good(run.events))
     return Compared(
         title=f"Benchmark {run.label}",
         asked=_filled(
             asked if scenarios else "",
-            _count(len(run.events), "event") if run.events else "",
+            _count(len(events), "event") if events else "",
         ),
         there=_short([f"{name}: {count}" for name, count in plugins.items() if name]),
         measured=(
             *_ended(scenarios, iterations),
-            *_happened(run.events),
+            *_happened(events),
             *(f"not measured: {what}" for what in run.unmeasured),
         ),
         ok=ok if scenarios else None,

@@ -38,7 +38,10 @@ def scenario(*, ok: bool = True) -> Scenario:
 
 
 def event(*, ok: bool) -> dict[str, Any]:
-    return {"what": "partition a | b", "at": 2.0, "ok": ok}
+    return {"what": "partition a | b", "kind": "partition", "at": 2.0, "ok": ok}
+
+
+END = {"what": "heal what is left", "kind": "end", "at": 9.0, "ok": True}
 
 
 def test_of_an_experiment_that_never_began_nothing_is_told() -> None:
@@ -70,7 +73,9 @@ def test_a_benchmark_is_as_asked_when_scenarios_and_events_were() -> None:
         return rows(Readings(runs=(run,)))["Benchmark load, 10:00:00"]
 
     name = "bench-2026-11-21T10-00-00-load"
-    good = benchmark(Run(name=name, scenarios=(scenario(),), events=(event(ok=True),)))
+    good = benchmark(
+        Run(name=name, scenarios=(scenario(),), events=(event(ok=True), END))
+    )
     assert good.ok is True
     assert good.asked == ("1 scenario, 2 iterations", "1 event")
     assert good.there == ("NovaServers: 1",)
