@@ -17,12 +17,31 @@ from enos.cli.options import Options, common
     "--verify", type=click.Path(path_type=Path), metavar="FILE",
     help="Check every member of an archive instead.",
 )  # fmt: skip
+@click.option(
+    "--restore-metrics", "measures", type=click.Path(path_type=Path), metavar="FILE",
+    help="Bring the measures of an archive up again instead, in an InfluxDB here.",
+)  # fmt: skip
+@click.option("--to", metavar="URL", help="Write them into that InfluxDB 1.x.")
+@click.option(
+    "--data", type=click.Path(path_type=Path),
+    help="Folder of the InfluxDB here, by default named after FILE.",
+)  # fmt: skip
 @common
-def command(options: Options, folder: Path | None, verify: Path | None) -> None:
+def command(
+    options: Options,
+    folder: Path | None,
+    verify: Path | None,
+    measures: Path | None,
+    to: str | None,
+    data: Path | None,
+) -> None:
     """Collect logs, configuration, results and versions from all hosts."""
     from enos import archive
     from enos.phases import backup
 
+    if measures is not None:
+        _restore(options, measures, to, data)
+        return
     if verify is not None:
         found = backup.verified(verify)
         if options.json:
@@ -39,5 +58,21 @@ def command(options: Options, folder: Path | None, verify: Path | None) -> None:
             options.console.result("\n".join(lines))
             return
         written = backup.run(session, folder)
-    options.console.result(str(written))
+    options.console.result(str(written.archive))
+    if written.measured:
+        written.measured.require()
     options.console.next_command("enos destroy --hard")
+
+
+def _restore(
+    options: Options, measures: Path, to: str | None, data: Path | None
+) -> None:
+    from enos.phases import restore
+
+    console = options.console
+    with console.drawing():
+        url = restore.run(
+            measures, restore.Place(to=to, data=data, cache=options.cache), console
+        )
+    console.result(url)
+    console.next_command(f"enos metrics query --url {url}")

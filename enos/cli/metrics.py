@@ -101,6 +101,21 @@ def plot(
     options.console.result(str(output))
 
 
+@command.command("start")
+@common
+def start(options: Options) -> None:
+    """Measure machines that are up, or no more, as the experiment file says now."""
+    from enos.metrics.plan import as_lines
+    from enos.phases import install, metrics
+
+    with opened(options) as session:
+        if options.dry_run:
+            options.console.result("\n".join(as_lines(metrics.planned(session))))
+            return
+        install.measure(session)
+    options.console.next_command("enos metrics status")
+
+
 @command.command("status")
 @common
 def status(options: Options) -> None:

@@ -98,15 +98,15 @@ class Influx:
             pass
         return answer
 
-    def write(self, lines: Iterable[str]) -> int:
-        """Write points in line protocol, times in ms; return how many.
+    def write(self, lines: Iterable[str], *, precision: str = "ms") -> int:
+        """Write points in line protocol, times in `precision`; return how many.
 
         A point that is there already is replaced, so that writing twice is harmless.
         """
         every = list(lines)
         for begin in range(0, len(every), BATCH):
             body = "\n".join(every[begin : begin + BATCH])
-            params = {"db": self.name, "precision": "ms"}
+            params = {"db": self.name, "precision": precision}
             told = self.link.send(self._spec("/write", params, body))
             if told.strip():
                 error = _json(told).get("error", told)

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
-from pathlib import PurePosixPath
+from pathlib import PurePath, PurePosixPath
 
 from enos.config.monitoring import Monitoring
 from enos.errors import ConfigError
@@ -240,12 +240,26 @@ LoadPlugin disk
 """
 
 
-def influxdb_conf(bind: str, place: PurePosixPath = PLACE) -> str:
-    """Return InfluxDB 1.x's configuration; only its own host may ask for a backup."""
+def influxdb_conf(
+    bind: str,
+    place: PurePath = PLACE,
+    *,
+    backup: int = BACKUP_PORT,
+    accounts: bool = True,
+) -> str:
+    """Return InfluxDB 1.x's configuration; only its own host may ask for a backup.
+
+    Args:
+        bind: address and port for HTTP.
+        place: folder whose ``data`` it keeps everything in.
+        backup: port of its own host for backups.
+        accounts: ask for a password.
+
+    """
     data = place / "data"
     return f"""\
 reporting-disabled = true
-bind-address = "127.0.0.1:{BACKUP_PORT}"
+bind-address = "127.0.0.1:{backup}"
 [meta]
   dir = "{data}/meta"
 [data]
@@ -265,7 +279,7 @@ bind-address = "127.0.0.1:{BACKUP_PORT}"
   enabled = false
 [http]
   bind-address = "{bind}"
-  auth-enabled = true
+  auth-enabled = {str(accounts).lower()}
   log-enabled = false
 [continuous_queries]
   enabled = false

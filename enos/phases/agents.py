@@ -110,6 +110,16 @@ class Store:
             draft.replace(file)
 
 
+def kind_of(told: str) -> Kind:
+    """Return the kind of machine that the output of `ASK` tells of.
+
+    >>> kind_of("debian trixie amd64")
+    Kind(distribution='debian', suite='trixie', architecture='amd64')
+    """
+    distribution, suite, architecture = (*told.split(), "", "", "")[:3]
+    return Kind(distribution=distribution, suite=suite, architecture=architecture)
+
+
 def bundles(plan: MonitoringPlan, session: Session) -> dict[str, Path]:
     """Return host → bundle, for the machines that run a Debian.
 
@@ -121,8 +131,7 @@ def bundles(plan: MonitoringPlan, session: Session) -> dict[str, Path]:
 
     def ask(host: Host) -> Kind:
         done = run_on(session.shell, host, ("sh", "-c", ASK), sockets=sockets)
-        distribution, suite, architecture = (*done.stdout.split(), "", "", "")[:3]
-        return Kind(distribution=distribution, suite=suite, architecture=architecture)
+        return kind_of(done.stdout)
 
     kinds = on_each((one.host for one in plan.hosts), ask)
     found = {}

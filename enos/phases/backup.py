@@ -1,14 +1,28 @@
 """`enos backup`: one archive of everything, checked as soon as it is written."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from enos import archive
-from enos.phases import machines, report
+from enos.metrics.gaps import Coverage
+from enos.phases import machines, metrics, report
 from enos.phases.session import Session, phase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backup:
+    """An archive that was written and verified.
+
+    Attributes:
+        measured: whether the machines were, all along; None without monitoring.
+
+    """
+
+    archive: Path
+    measured: Coverage | None = None
 
 
 def planned(session: Session) -> archive.BackupPlan:
@@ -17,16 +31,18 @@ def planned(session: Session) -> archive.BackupPlan:
     return archive.plan_backup(
         directory.load().testbed,
         directory.path,
+        secrets=metrics.passwords(session),
         generated={"resolved.json": json.dumps(resolved, indent=2, default=str) + "\n"},
         versions=machines.versions(session),
     )
 
 
-def run(session: Session, folder: Path | None = None) -> Path:
+def run(session: Session, folder: Path | None = None) -> Backup:
     """Write the archive into a folder (the experiment's own), and verify it."""
     directory = session.directory
     with phase(session, "backup") as running:
         inner = running.session
+        measured = metrics.keep(inner)
         with inner.progress.step("the report"):
             report.keep(inner)  # first, so that the archive holds it
         plan = planned(session)
@@ -43,7 +59,7 @@ def run(session: Session, folder: Path | None = None) -> Path:
         running.facts["archive"] = str(destination)
         with inner.progress.step("verifying the archive"):
             archive.verify(destination).require()
-    return destination
+    return Backup(archive=destination, measured=measured)
 
 
 def verified(path: Path) -> dict[str, Any]:

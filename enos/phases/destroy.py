@@ -3,7 +3,7 @@
 from enos.bench import rally
 from enos.kolla import deployment as kolla
 from enos.kolla import stopping
-from enos.phases import bench, install, tc
+from enos.phases import bench, install, metrics, tc
 from enos.phases.session import Session, phase
 from enos.remote import close_connections
 
@@ -49,7 +49,8 @@ def release(session: Session) -> None:
         with inner.progress.step("giving the machines back"):
             inner.provider.release()
         install.forget(session)
-        state = inner.directory.load().without_phases("up", "tc", *OPENSTACK)
+        gone = ("up", "tc", metrics.PHASE, *OPENSTACK)
+        state = inner.directory.load().without_phases(*gone)
         inner.directory.save(state)
         inner.save(testbed=None)
 
@@ -65,3 +66,5 @@ def _clean(session: Session) -> None:
         rally.remove_from(bench.bench_of(session))
     if "os" in state.phases:
         openstack(session)
+    if metrics.PHASE in state.phases:
+        metrics.remove(session)

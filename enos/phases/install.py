@@ -91,6 +91,15 @@ def act(session: Session, action: str, tags: Sequence[str] = ()) -> None:
         metrics.follow_services(running.session, plan.inventory, plan.variables)
 
 
+def measure(session: Session) -> None:
+    """Have what is deployed measured, or not, as the experiment file says now."""
+    session.require("up")
+    metrics.run(session)
+    if metrics.monitored(session) and session.directory.load().done("os"):
+        plan = planned(session)
+        metrics.follow_services(session, plan.inventory, plan.variables)
+
+
 def command(session: Session, words: Sequence[str]) -> None:
     """Run any kolla-ansible command on the deployment as it is configured."""
     plan = planned(session)

@@ -12,7 +12,7 @@ import yaml
 
 from enos.ansible.inventory import Inventory
 from enos.errors import MonitoringError, StateError
-from enos.metrics import accounts, annotations, converge, database, gaps
+from enos.metrics import accounts, annotations, converge, database, gaps, saved
 from enos.metrics.plan import MonitoringPlan, plan_monitoring, service_files
 from enos.metrics.series import Series, query
 from enos.phases import agents
@@ -24,6 +24,13 @@ PHASE = "metrics"
 PASSWORD = Path("metrics") / "password"
 COVERAGE = "metrics.json"
 """File beside a run's results: whether the machines were measured all along."""
+
+SAVED = "metrics"
+"""Folder of the results with all measures; see `enos.metrics.saved`."""
+
+
+LATE = 20.0
+"""Seconds agents may need to send what they kept while the network was cut."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,14 +137,58 @@ def covered(session: Session, folder: Path, begin: float) -> gaps.Coverage | Non
         return None
     with session.progress.step("measures of the run") as step:
         step.awaiting("the last samples")
-        time.sleep(planned(session).interval)
-        found = coverage(session, begin, time.time())
+        found = _settled(session, begin, time.time())
         text = json.dumps(found.to_json(), indent=2) + "\n"
         write_atomically(folder / COVERAGE, text)
+    _warn(session, found)
+    return found
+
+
+def keep(session: Session) -> gaps.Coverage | None:
+    """Have all measures so far among the results; None without monitoring.
+
+    Never raises for missing measures, so that what there is can be archived.
+    """
+    if not monitored(session):
+        return None
+    plan, results = planned(session), session.directory.results
+    with session.progress.step("measures", host=plan.database.name) as step:
+        step.awaiting("what is missing")
+        began = session.directory.load().phases[PHASE].finished
+        found = coverage(session, began, time.time())
+        step.awaiting("InfluxDB")
+        try:
+            sockets = session.directory.sockets
+            saved.save(plan.database, results / SAVED, session.shell, sockets=sockets)
+        except MonitoringError as lost:
+            found = replace(found, problem=found.problem or lost.message)
+        text = json.dumps(found.to_json(), indent=2) + "\n"
+        write_atomically(results / COVERAGE, text)
+    _warn(session, found)
+    return found
+
+
+def passwords(session: Session) -> tuple[str, ...]:
+    """Return what must not leave in an archive."""
+    return (_password(session),) if session.experiment.monitoring else ()
+
+
+def _warn(session: Session, found: gaps.Coverage) -> None:
     for gap in found.gaps:
         session.progress.warn(f"measures are missing of {gap}")
     if found.problem:
         session.progress.warn(found.problem)
+
+
+def _settled(session: Session, begin: float, end: float) -> gaps.Coverage:
+    """Return what is missing once agents had time to send what they kept."""
+    interval = planned(session).interval
+    deadline = time.monotonic() + interval + LATE
+    time.sleep(interval)
+    found = coverage(session, begin, end)
+    while not found.ok and time.monotonic() < deadline:
+        time.sleep(1)
+        found = coverage(session, begin, end)
     return found
 
 

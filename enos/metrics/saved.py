@@ -1,0 +1,180 @@
+"""All measures of an experiment as files: fetched from its database, brought up again.
+
+A saved folder holds ``influxdb/``, a portable backup, and ``measures.lp.gz``, the same
+points in line protocol, so that they outlive InfluxDB's formats.
+"""
+
+import gzip
+import json
+import os
+import shutil
+import signal
+import socket
+import tarfile
+import time
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path, PurePath
+from typing import IO
+
+from enos.errors import MonitoringError
+from enos.metrics.database import Influx, at, program
+from enos.metrics.plan import BACKUP_PORT, NAME, PLACE, influxdb_conf
+from enos.process import Shell
+from enos.remote import ssh_argv
+from enos.testbed import Host
+
+PORTABLE, LINES, PID = "influxdb", "measures.lp.gz", "influxd.pid"
+BATCH = 5000
+PATIENCE = 900.0
+READY = 60.0
+_START = 'exec setsid --fork "$0" -config "$1" -pidfile "$2" >>"$3" 2>&1 </dev/null'
+"""For sh(1): a daemon that keeps no pipe of ours open."""
+
+
+def save(
+    host: Host,
+    folder: Path,
+    shell: Shell,
+    *,
+    place: PurePath = PLACE,
+    port: int = BACKUP_PORT,
+    sockets: Path | None = None,
+) -> None:
+    """Have all measures in a folder, in place of what was saved there before.
+
+    Args:
+        host: the machine of the database.
+        folder: gets ``influxdb/`` and ``measures.lp.gz``.
+        shell: reaches the machine.
+        place: where monitoring lives there.
+        port: where InfluxDB gives backups there.
+        sockets: folder of shared SSH connections, None for none.
+
+    Raises:
+        MonitoringError: the database cannot give them; what was there stays.
+
+    """
+    command = ("python3", "-c", program("save"), str(place), str(port))
+    argv = ssh_argv(host, command, sockets=sockets)
+    draft = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+
+    def unpack(stream: IO[bytes]) -> None:
+        # An empty stream: the program failed and says why.
+        with (
+            suppress(tarfile.ReadError),
+            tarfile.open(fileobj=stream, mode="r|") as tar,
+        ):
+            tar.extractall(draft, filter="data")
+
+    done = shell.pipe(argv, unpack, check=False, timeout=PATIENCE)
+    if not done.ok or not (draft / LINES).exists():
+        shutil.rmtree(draft)
+        said = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
+        raise MonitoringError(
+            f"the measures on {host.name} cannot be saved: {said[-1]}",
+            hint="`enos metrics status` tells whether the database answers",
+        )
+    shutil.rmtree(folder, ignore_errors=True)
+    draft.replace(folder)
+
+
+def feed(folder: Path, database: Influx) -> int:
+    """Write saved points into any InfluxDB 1.x; return how many."""
+    database.command(f'CREATE DATABASE "{database.name}"')
+    count = 0
+    with gzip.open(folder / LINES, "rt", encoding="utf-8") as text:
+        stripped = (line.rstrip("\n") for line in text)
+        while batch := list(islice(stripped, BATCH)):
+            count += database.write(batch, precision="ns")
+    return count
+
+
+def revive(folder: Path, data: Path, influxd: Path, shell: Shell) -> str:
+    """Bring a saved database up on this machine, for itself only; return its URL.
+
+    Args:
+        folder: of `save`.
+        data: where the new database lives; one that was revived there already is
+            started again, or left alone if it runs.
+        influxd: the program of InfluxDB 1.x.
+        shell: starts it; it goes on when enos ends.
+
+    Raises:
+        MonitoringError: it does not come up, or refuses the backup.
+
+    """
+    mark = data / "revived"
+    url = _running(data) or _start(data, influxd, shell)
+    database = at(url)
+    if not mark.exists():
+        database.command(f'DROP DATABASE "{NAME}"')  # of a revival that was killed
+        place = json.loads((data / "running.json").read_text(encoding="utf-8"))
+        argv = (influxd, "restore", "-portable", "-host", place["backup"])
+        done = shell.run((*argv, "-db", NAME, folder / PORTABLE), check=False)
+        if not done.ok:
+            raise MonitoringError(
+                "InfluxDB refuses the saved measures",
+                hint="`--to URL` takes them as line protocol",
+                details=(done.stderr + done.stdout).strip(),
+            )
+        mark.touch()
+        # What was restored is loaded at leisure; a start loads all before it answers.
+        _stop(data, url)
+        url = _start(data, influxd, shell)
+    return url
+
+
+def _start(data: Path, influxd: Path, shell: Shell) -> str:
+    port, backup = _free_ports()
+    data.mkdir(parents=True, exist_ok=True)
+    config, place = data / "influxdb.conf", data.resolve()
+    bind = f"127.0.0.1:{port}"
+    text = influxdb_conf(bind, place, backup=backup, accounts=False)
+    config.write_text(text, "utf-8")
+    url = f"http://127.0.0.1:{port}"
+    running = {"url": url, "backup": f"127.0.0.1:{backup}"}
+    (data / "running.json").write_text(json.dumps(running) + "\n", "utf-8")
+    log = data / "influxd.log"
+    # Without enos's mark: nobody is to end it as a leftover.
+    unmarked = ("env", "-u", "ENOS_SESSION")
+    shell.run((*unmarked, "sh", "-c", _START, influxd, config, data / PID, log))
+    deadline = time.monotonic() + READY
+    while not _answers(url):
+        if time.monotonic() > deadline:
+            message = f"InfluxDB does not come up; its log is `{log}`"
+            raise MonitoringError(message, hint="name another folder with `--data`")
+        time.sleep(0.1)
+    return url
+
+
+def _stop(data: Path, url: str) -> None:
+    os.kill(int((data / PID).read_text(encoding="ascii")), signal.SIGTERM)
+    deadline = time.monotonic() + READY
+    while _answers(url) and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def _running(data: Path) -> str:
+    try:
+        place = json.loads((data / "running.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    return str(place["url"]) if _answers(place["url"]) else ""
+
+
+def _answers(url: str) -> bool:
+    try:
+        at(url).ask("SHOW DATABASES")
+    except MonitoringError:
+        return False
+    return True
+
+
+def _free_ports() -> tuple[int, int]:
+    with socket.socket() as one, socket.socket() as two:
+        for each in (one, two):
+            each.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], two.getsockname()[1]

@@ -1,0 +1,325 @@
+"""Real collectd and InfluxDB: measured, cut off, saved, wiped, brought up again."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from enos.errors import MonitoringError
+from enos.metrics import gaps, saved
+from enos.metrics.agent.samples import Sample
+from enos.metrics.agent.writer import Writer
+from enos.metrics.annotations import lines
+from enos.metrics.database import Influx, OverHttp, program
+from enos.metrics.plan import File, agent_program, collectd_conf, influxdb_conf
+from enos.metrics.series import query
+from enos.process import Completed, LocalShell
+from enos.testbed import Host
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+PERIOD = 0.5
+PACKAGES = ["collectd-core", "python3-pymysql", "influxdb"]
+
+
+class Here(LocalShell):
+    """Runs what SSH would run on a machine on this one."""
+
+    def pipe(
+        self,
+        argv: tuple[str, ...],  # type: ignore[override]
+        consume: Callable[[IO[bytes]], None],
+        *,
+        check: bool = True,
+        timeout: float | None = None,
+    ) -> Completed:
+        local = ("sh", "-c", argv[-1])
+        return super().pipe(local, consume, check=check, timeout=timeout)
+
+
+@dataclass
+class Station:
+    """A machine's monitoring without its systemd.
+
+    Attributes:
+        place: what PLACE is on a machine.
+
+    """
+
+    place: Path
+    port: int
+    backup: int
+    running: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+
+    @property
+    def database(self) -> Influx:
+        url = f"http://127.0.0.1:{self.port}"
+        return Influx(url=url, link=OverHttp(), user="enos", password="p'\"w")
+
+    def start(self, name: str) -> None:
+        root = self.place / "root"
+        argv: dict[str, tuple[str | Path, ...]] = {
+            "influxd": (root / "usr/bin/influxd", "-config", "influxdb.conf"),
+            "collectd": (root / "usr/sbin/collectd", "-f", "-C", "collectd.conf"),
+        }
+        with (self.place / f"{name}.log").open("ab") as log:
+            self.running[name] = subprocess.Popen(
+                argv[name],
+                cwd=self.place,
+                env={**os.environ, "LD_LIBRARY_PATH": str(root / "usr/lib/enos")},
+                stdout=log,
+                stderr=log,
+            )
+
+    def stop(self, name: str, number: signal.Signals = signal.SIGTERM) -> None:
+        process = self.running.pop(name)
+        process.send_signal(number)
+        process.wait(30)
+
+    def until(self, there: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                if there():
+                    return
+            except MonitoringError:
+                pass
+            assert time.monotonic() < deadline, self.logs()
+            time.sleep(0.1)
+
+    def logs(self) -> str:
+        return "\n".join(one.read_text() for one in self.place.glob("*.log"))
+
+    def beats(self) -> int:
+        found = query(self.database, measures=["cpu"])
+        return sum(len(one.points) for one in found)
+
+    def missing(self, begin: float, period: float) -> tuple[gaps.Gap, ...]:
+        found = query(self.database, measures=["cpu"], begin=begin)
+        span = gaps.Coverage(
+            begin=begin, end=time.time(), interval=period, hosts=("here",)
+        )
+        return gaps.find(found, span)
+
+
+def free_ports() -> tuple[int, int]:
+    with socket.socket() as one, socket.socket() as two:
+        for each in (one, two):
+            each.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], two.getsockname()[1]
+
+
+def install(place: Path, files: dict[str, File], packages: list[str]) -> None:
+    told = {path: asdict(file) for path, file in files.items()}
+    plan = {"place": str(place), "packages": packages, "bundle": None, "units": []}
+    subprocess.run(
+        (sys.executable, "-c", program("install")),
+        input=json.dumps({**plan, "files": told}),
+        text=True,
+        check=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
+    place = tmp_path_factory.mktemp("metrics")
+    port, backup = free_ports()
+    bind = f"127.0.0.1:{port}"
+    writer = {
+        "host": "here",
+        "url": f"http://{bind}",
+        "database": "enos",
+        "user": "enos",
+        "password": "p'\"w",
+    }
+    settings = json.dumps({"interval": PERIOD, "writer": writer})
+    files = {
+        **agent_program(place),  # type: ignore[arg-type]
+        str(place / "agent.json"): File(text=settings, mode=0o600),
+        str(place / "collectd.conf"): File(text=collectd_conf(PERIOD, place)),
+        str(place / "influxdb.conf"): File(
+            text=influxdb_conf(bind, place, backup=backup)
+        ),
+    }
+    install(place, files, PACKAGES)
+    station = Station(place=place, port=port, backup=backup)
+    station.start("influxd")
+    station.until(lambda: station.database.ensure() or True)
+    station.start("collectd")
+    station.until(lambda: station.beats() > 2)
+    yield station
+    for name in tuple(station.running):
+        station.stop(name, signal.SIGKILL)
+
+
+def test_a_machine_is_measured_and_its_agent_tells_its_cost(station: Station) -> None:
+    found = {one.measure: one for one in query(station.database, hosts=["here"])}
+
+    assert {"memory", "load", "net_rx", "agent_cpu", "agent_waiting"} <= found.keys()
+    assert 0 < found["cpu"].points[-1][1] <= os.cpu_count()  # type: ignore[operator]
+    assert found["memory"].points[-1][1] > 1 << 20
+    assert found["agent_dropped"].points[-1][1] == 0
+
+
+def test_the_account_is_needed(station: Station) -> None:
+    stranger = Influx(url=station.database.url, link=OverHttp())
+
+    with pytest.raises(MonitoringError, match="refuses"):
+        query(stranger, measures=["cpu"])
+
+
+def test_installing_again_changes_nothing(station: Station) -> None:
+    root = station.place / "root"
+    before = root.stat().st_ino
+
+    install(station.place, {}, PACKAGES)
+
+    assert root.stat().st_ino == before
+
+
+def test_a_database_that_was_killed_leaves_no_gap(station: Station) -> None:
+    began = time.time()
+    station.until(lambda: not station.missing(began, PERIOD))
+    station.stop("influxd", signal.SIGKILL)
+    time.sleep(4 * PERIOD)
+    back = time.time()
+    station.start("influxd")
+
+    station.until(
+        lambda: (
+            query(station.database, measures=["cpu"], begin=back)
+            and not station.missing(began, PERIOD)
+        )
+    )
+
+
+def test_a_collector_that_ended_leaves_a_gap_that_is_named(station: Station) -> None:
+    began = time.time()
+    station.stop("collectd")
+    time.sleep(4 * PERIOD)
+
+    (gap,) = station.missing(began, PERIOD)
+
+    assert gap.host == "here"
+    assert gap.end - gap.begin > 3 * PERIOD
+    before = station.beats()
+    station.start("collectd")
+    station.until(lambda: station.beats() > before + 1)
+
+
+def test_saved_measures_give_the_same_answers_elsewhere(
+    station: Station, tmp_path: Path
+) -> None:
+    happened = [{"time": time.time(), "kind": "phase", "what": 'a "b", c'}]
+    station.database.write(lines(happened))
+    station.stop("collectd")
+    ask = ("SELECT * FROM /.*/ GROUP BY *", "SELECT mean(value) FROM cpu")
+    before = [station.database.ask(statement) for statement in ask]
+    folder, shell = tmp_path / "saved", Here(session="enos-metrics-test")
+
+    saved.save(
+        Host(name="here", address="127.0.0.1"),
+        folder,
+        shell,
+        place=station.place,
+        port=station.backup,
+    )
+    station.database.command('DROP DATABASE "enos"')
+    data, influxd = tmp_path / "data", station.place / "root/usr/bin/influxd"
+    url = saved.revive(folder, data, influxd, shell)
+    try:
+        revived = Influx(url=url, link=OverHttp())
+        assert [revived.ask(statement) for statement in ask] == before
+        assert saved.revive(folder, data, influxd, shell) == url
+        count = saved.feed(folder, station.database)
+        assert [station.database.ask(statement) for statement in ask] == before
+    finally:
+        os.kill(int((data / saved.PID).read_text()), signal.SIGKILL)
+        station.start("collectd")
+
+    assert count > 100
+
+
+def test_a_database_that_is_gone_cannot_be_saved_and_says_so(
+    station: Station, tmp_path: Path
+) -> None:
+    folder = tmp_path / "saved"
+    folder.mkdir()
+    (folder / "earlier").touch()
+    nobody = free_ports()[0]
+
+    with pytest.raises(MonitoringError, match="cannot be saved"):
+        saved.save(
+            Host(name="here", address="127.0.0.1"),
+            folder,
+            Here(),
+            place=station.place,
+            port=nobody,
+        )
+    assert (folder / "earlier").exists()
+
+
+class Full(BaseHTTPRequestHandler):
+    """A database whose disk is full until it is told that it is not."""
+
+    full = True
+    taken: list[str] = []  # noqa: RUF012 - one server in one test
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        if not Full.full:
+            Full.taken += body.splitlines()
+        self.send_response(500 if Full.full else 204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Keep the test quiet."""
+
+
+def test_a_full_database_gets_every_point_once_when_it_has_room_again() -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Full)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    writer = Writer(host="a b", url=url, database="enos", user="u", password="p")
+    try:
+        writer.take(1, [Sample("cpu", 0.5, "cores"), Sample("load", 2, "processes")])
+        writer.send()
+        assert (writer.waiting, writer.problem) == (2, "500 Internal Server Error")
+        Full.full = False
+        writer.take(2, [Sample("cpu", 0.75, "cores")])
+        writer.send()
+    finally:
+        server.shutdown()
+        server.server_close()
+
+    assert (writer.waiting, writer.problem) == (0, "")
+    assert Full.taken == [
+        "cpu,host=a\\ b,unit=cores value=0.5 1000",
+        "load,host=a\\ b,unit=processes value=2 1000",
+        "cpu,host=a\\ b,unit=cores value=0.75 2000",
+    ]
+
+
+def test_waiting_points_survive_the_end_of_the_agent(tmp_path: Path) -> None:
+    def writer() -> Writer:
+        return Writer(host="a", url="-", database="-", user="-", password="-")
+
+    first, second, file = writer(), writer(), tmp_path / "waiting.lp"
+    first.take(1, [Sample("cpu", 0.5, "cores")])
+    first.save(file)
+    second.load(file)
+
+    assert second.waiting == 1
+    assert not file.exists()
+    shutil.rmtree(tmp_path)
