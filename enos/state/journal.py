@@ -1,8 +1,9 @@
 """What happened, one JSON object a line, appended and never rewritten.
 
 Every event has `time` (seconds since the epoch), `kind` and `what`; the kinds are
-`phase`, `step`, `decision` and `warning`. Phases and steps come as pairs of
-`status`: `started`, then `finished`, `failed` or `skipped` with `seconds`.
+`phase`, `step`, `decision`, `warning` and `event`, for what was changed during a
+benchmark. Phases and steps come as pairs of `status`: `started`, then `finished`,
+`failed` or `skipped` with `seconds`.
 """
 
 import json
