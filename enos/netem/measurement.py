@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import combinations, islice
 from typing import Any, Self
 
 from enos.netem.expected import correlation
@@ -210,8 +210,9 @@ def pairs_to_measure(
     for network in testbed.networks:
         members = [host for host in testbed.hosts if _address(host, network)]
         chosen = combinations(members, 2) if every else _representatives(members)
-        found += [_pair(one, other, network, plan) for one, other in chosen]
-    return tuple(found[:MOST_PAIRS])
+        some = islice(chosen, MOST_PAIRS - len(found))
+        found += [_pair(one, other, network, plan) for one, other in some]
+    return tuple(found)
 
 
 def _representatives(members: Sequence[Host]) -> Iterator[tuple[Host, Host]]:

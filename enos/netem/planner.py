@@ -80,6 +80,9 @@ class _Member:
     peer: Peer
 
 
+Candidate = tuple[tuple[Peer, ...], Held]
+
+
 def _on_network(
     network: Network, members: Sequence[_Member], selection: Selection
 ) -> Iterator[Interface]:
@@ -88,16 +91,17 @@ def _on_network(
     for member in members:
         alike.setdefault(member.names, []).append(member)
     peers = {names: tuple(m.peer for m in several) for names, several in alike.items()}
-    table = {
-        (src, dst): selection.between(src, dst, network)
-        for src in alike
-        for dst in alike
-    }
+    leaving: dict[Names, list[Candidate]] = {names: [] for names in alike}
+    entering: dict[Names, list[Candidate]] = {names: [] for names in alike}
+    for src, dst in selection.pairs_of(tuple(alike)):
+        held = selection.between(src, dst, network)
+        if held is not None and not held[0].idle:
+            leaving[src].append((peers[dst], held))
+            entering[dst].append((peers[src], held))
     for names, several in alike.items():
-        outgoing = [(peers[other], table[names, other]) for other in alike]
-        incoming = [(peers[other], table[other, names]) for other in alike]
         for member in several:
-            leaves, enters = _flows(outgoing, member), _flows(incoming, member)
+            leaves = _flows(leaving[names], member)
+            enters = _flows(entering[names], member)
             if leaves or enters:
                 yield Interface(
                     host=member.host.name,
@@ -126,20 +130,14 @@ def _members(
             )
 
 
-def _flows(
-    candidates: Iterable[tuple[tuple[Peer, ...], Held | None]],
-    member: _Member,
-) -> tuple[Flow, ...]:
+def _flows(candidates: Iterable[Candidate], member: _Member) -> tuple[Flow, ...]:
     flows = []
-    for peers, chosen in candidates:
-        if chosen is None or chosen[0].idle:
-            continue
+    for peers, (shaping, asked, priority) in candidates:
         others = peers
         if member.peer in peers:
             place = peers.index(member.peer)
             others = peers[:place] + peers[place + 1 :]
         if others:
-            shaping, asked, priority = chosen
             flows.append(
                 Flow(peers=others, shaping=shaping, asked=asked, priority=priority)
             )

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 from enos.config.constraints import (
     QUANTITIES,
@@ -74,6 +75,33 @@ class Selection:
         """Return what constraints may call a host: its groups, then its roles."""
         roles = frozenset(host.roles) & self.names - self.groups
         return frozenset(host.groups) | roles
+
+    def pairs_of(self, several: Sequence[Names]) -> Iterator[tuple[Names, Names]]:
+        """Yield the ordered pairs of these between which something may hold.
+
+        All of them where there are defaults, else those that constraints name: ten
+        thousand groups are a hundred million pairs.
+        """
+        if self.defaults:
+            yield from product(several, several)
+            return
+        by_name: dict[str, list[int]] = {}
+        for place, names in enumerate(several):
+            for name in names:
+                by_name.setdefault(name, []).append(place)
+        found = {
+            places
+            for src, dst in (*self.asked, *self.over)
+            for places in product(by_name.get(src, ()), by_name.get(dst, ()))
+        }
+        yield from ((several[one], several[other]) for one, other in sorted(found))
+
+    @property
+    def defaults(self) -> bool:
+        """Tell whether anything is asked between groups that no constraint names."""
+        asked = self.constraints
+        delay, rate, loss = asked.default_delay, asked.default_rate, asked.default_loss
+        return bool((delay and delay.ms) or rate or (loss and loss.value))
 
     def between(self, src: Names, dst: Names, network: Network) -> Held | None:
         """Return what holds from one set of names to another, None for nothing.

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from enos import units
 from enos.config.constraints import ConstraintSpec, NetworkConstraints
 from enos.errors import EmulationError
-from enos.netem import EmulationPlan, Rule, Shaping, Vip, plan_emulation
+from enos.netem import (
+    EmulationPlan,
+    Rule,
+    Shaping,
+    Vip,
+    pairs_to_measure,
+    plan_emulation,
+)
+from enos.netem.trafficcontrol import classes
 from enos.testbed import Host, Network, Nic, Testbed
 from enos.units import Duration, Percent, Rate
 
@@ -340,6 +348,25 @@ def test_ten_thousand_constraints_are_planned_each_as_asked() -> None:
 
     assert len(found) == 10_100
     assert found["h7", "h8"] == 1 + 7 + 0.008
+
+
+def test_ten_thousand_constraints_on_one_host_are_a_class_each() -> None:
+    leaves = [host(n, f"leaf{n}") for n in range(1, 10_001)]
+    bed = bed_of(host(0, "hub"), *leaves)
+    several = tuple(
+        spec("hub", f"leaf{n}", delay=ms(1 + n / 1000)) for n in range(1, 10_001)
+    )
+    began = time.process_time()
+
+    plan = plan_emulation(NetworkConstraints(constraints=several, network="api"), bed)
+
+    rules = {rule.target: rule.shaping.delay.ms for rule in plan.rules()}
+    assert rules == {f"h{n}": 1 + n / 1000 for n in range(1, 10_001)}
+    assert time.process_time() - began < 5
+    (hub,) = plan.of("h0")
+    numbered = classes(hub, netem=True)
+    assert (len(numbered), numbered[-1].id) == (10_000, "e05:2710")
+    assert len(pairs_to_measure(plan, bed)) == 200
 
 
 groups = st.lists(
