@@ -18,8 +18,9 @@ import yaml
 from pydantic import ValidationError
 
 from enos.demand import Demand, MachineDemand, host_names
+from enos.errors import ProcessError
 from enos.process import LocalShell, Shell
-from enos.provider import Provider, Surroundings
+from enos.provider import Provider, Surroundings, SwitchesMachines
 from enos.remote import on_each, run_on
 from enos.testbed import Testbed, from_json, to_json
 from enos.testing.recording import RecordingProgress, RecordingShell
@@ -89,6 +90,7 @@ class ProviderContract(ABC):
             self._check_hosts(testbed)
             self._check_networks(testbed)
             on_each(testbed.hosts, lambda host: run_on(around.shell, host, ["true"]))
+            self._check_switching(testbed, around)
             assert from_json(to_json(testbed)) == testbed
             # What another process finds, and what a second `enos up` does.
             assert self.make(around).acquire(self.demand) == testbed
@@ -123,6 +125,24 @@ class ProviderContract(ABC):
             assert check.name
             assert check.ok or check.fix or not check.required
             assert check.found
+
+    def _check_switching(self, testbed: Testbed, around: Surroundings) -> None:
+        """A machine that is paused does not answer, until it is let go on."""
+        provider = self.make(around)
+        if not isinstance(provider, SwitchesMachines):
+            return
+        host = testbed.hosts[-1]
+
+        def answers() -> bool:
+            try:
+                return run_on(around.shell, host, ["true"], timeout=5).ok
+            except ProcessError:
+                return False
+
+        for verb, alive in (("pause", False), ("unpause", True)):
+            for argv in provider.switching(host, verb):
+                around.shell.run(argv)
+            assert answers() is alive
 
     def _check_hosts(self, testbed: Testbed) -> None:
         assert tuple(host.name for host in testbed.hosts) == self.names()

@@ -41,6 +41,11 @@ GIVEN = {
         ("edge1", ("compute",), "", 1),
         ("edge2", ("compute",), "", 1),
     ),
+    "partition": (
+        ("core", ("control", "network"), "", 1),
+        ("edge1", ("compute",), "", 1),
+        ("edge2", ("compute",), "", 1),
+    ),
 }
 SLIDE = {"src": "grp1", "dst": "grp2", "symmetric": True}
 FAST = {"rate": Rate(1e10), "loss": Percent(0)}
@@ -52,6 +57,7 @@ CONSTRAINED = {
     "wan-exp1": NetworkConstraints(constraints=(WAN,)),
     "wan-exp2": NetworkConstraints(constraints=(WAN,)),
     "demo": NetworkConstraints(default_delay=Duration(12.5)),
+    "partition": NetworkConstraints(default_delay=Duration(5)),
 }
 
 
