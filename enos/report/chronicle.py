@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from enos.report.readings import Event, Readings, Run, Scenario
+from enos.report.readings import Readings
+from enos.report.runs import Event, Run, Scenario
 from enos.report.timeline import (
     Bar,
     Bars,

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from enos.report.readings import Event, Link, Machine, Readings, Run, Scenario
+from enos.report.readings import Link, Machine, Readings
+from enos.report.runs import Event, Run, Scenario
 
 MOST = 6
 """Lines of a cell; more are counted instead."""
@@ -231,7 +232,9 @@ def _benchmark(run: Run) -> Compared:
     scenarios = run.scenarios
     plugins = Counter(one.plugin.partition(".")[0] for one in scenarios)
     iterations = sum(len(one.durations) for one in scenarios)
-    asked = f"{_count(len(scenarios), 'scenario')}, {_count(iterations, 'iteration')}"
+    asked = _count(len(scenarios), "scenario")
+    if iterations:
+        asked += f", {_count(iterations, 'iteration')}"
     events = [one for one in run.events if one.get("kind") != "end"]  # nobody asked it
     ok = all(one.ok for one in scenarios) and all(_good(run.events))
     return Compared(
@@ -257,7 +260,8 @@ def _ended(scenarios: Sequence[Scenario], iterations: int) -> Iterator[str]:
     failed = sum(not ok for one in scenarios for ok in one.passed)
     good = sum(one.ok for one in scenarios)
     yield f"{good} of {_count(len(scenarios), 'scenario')} as asked"
-    yield f"{failed} of {_count(iterations, 'iteration')} failed"
+    if iterations:
+        yield f"{failed} of {_count(iterations, 'iteration')} failed"
 
 
 def _happened(events: Sequence[Event]) -> Iterator[str]:

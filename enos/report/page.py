@@ -9,7 +9,6 @@ page shows may come from an archive that somebody sent.
 
 import base64
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -22,7 +21,8 @@ from markupsafe import Markup
 from enos.report.comparison import QUANTITIES, compared, figure, seconds
 from enos.report.heatmap import as_svg, rtt_matrix
 from enos.report.measures import strip, summary
-from enos.report.readings import Link, Readings, Run, Scenario
+from enos.report.readings import Link, Readings
+from enos.report.runs import Run, Sample, Scenario
 from enos.report.timeline import Span, Timeline, as_json
 
 HERE = Path(__file__).parent
@@ -145,12 +145,10 @@ def _run(run: Run) -> dict[str, Any]:
     return {
         "name": run.name,
         "label": run.label,
+        "iterated": any(one.durations for one in run.scenarios),
         "scenarios": [_scenario(one) for one in run.scenarios],
-        "actions": [
-            _action(one.name, *key, values)
-            for one in run.scenarios
-            for key, values in one.actions.items()
-        ],
+        "figures": [_sample(one) for one in run.figures],
+        "actions": [_sample(one) for one in run.actions],
     }
 
 
@@ -175,19 +173,17 @@ def _scenario(one: Scenario) -> dict[str, Any]:
     }
 
 
-def _action(
-    scenario: str, metric: str, unit: str, values: tuple[float, ...]
-) -> Mapping[str, Any]:
-    found = summary(values)
+def _sample(one: Sample) -> dict[str, Any]:
+    found = summary(one.values)
     numbers = {
         name: f"{getattr(found, name):.4g}"
         for name in ("mean", "median", "p95", "least", "greatest")
     }
     return {
-        "scenario": scenario,
-        "metric": metric,
-        "unit": unit,
-        "count": len(values),
+        "scenario": one.scenario,
+        "metric": one.metric,
+        "unit": one.unit,
+        "count": len(one.values),
         **numbers,
     }
 

@@ -5,14 +5,13 @@ whatever an experiment got to.
 """
 
 import csv
-import io
 import json
-import re
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
+
+from enos.report.runs import Event, Run, read_run
 
 WANTED = (
     "journal.jsonl",
@@ -31,9 +30,7 @@ WANTED = (
 )
 """The files a report is made of, as patterns of fnmatch(3)."""
 
-Event = dict[str, Any]
 _WRONG = (ValueError, LookupError, TypeError, AttributeError, OverflowError, csv.Error)
-_FOLDER = re.compile(r"bench-[0-9-]{10}T(?P<time>[0-9-]{8})-(?P<workload>.+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,35 +65,6 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scenario:
-    """What came of a scenario.
-
-    Attributes:
-        spans: begin and end of each iteration, and whether it passed.
-        slas: criterion and whether it was met.
-        actions: metric and unit → values, of the tidy rows that are not `duration`.
-
-    """
-
-    name: str
-    plugin: str
-    ok: bool
-    verdict: str
-    durations: tuple[float, ...]
-    spans: tuple[tuple[float, float, bool], ...]
-    slas: tuple[tuple[str, bool], ...]
-    began: float
-    seconds: float
-    actions: Mapping[tuple[str, str], tuple[float, ...]] = field(default_factory=dict)
-
-    @property
-    def passed(self) -> tuple[bool, ...]:
-        """Tell of each iteration whether it passed; unknown ones are taken as such."""
-        known = tuple(ok for *_, ok in self.spans)
-        return known or (True,) * len(self.durations)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
     """A measure of one thing over time, as `enos.metrics.series.Series`."""
 
@@ -105,30 +73,6 @@ class Measured:
     instance: str
     unit: str
     points: tuple[tuple[float, float], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """A workload that was run once.
-
-    Attributes:
-        name: of its folder, ``bench-2026-11-21T16-42-18-demo``.
-        unmeasured: what the measures of its time lack, a line each.
-
-    """
-
-    name: str
-    scenarios: tuple[Scenario, ...]
-    events: tuple[Event, ...] = ()
-    unmeasured: tuple[str, ...] = ()
-
-    @property
-    def label(self) -> str:
-        """Return the workload and when it began, as the folder's name tells."""
-        match = _FOLDER.fullmatch(self.name)
-        if match is None:
-            return self.name
-        return f"{match['workload']}, {match['time'].replace('-', ':')}"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -176,7 +120,10 @@ def read(material: Mapping[str, str]) -> Readings:
     machines, versions = reading("results/machines.json", _machines, ((), {}))
     backend, links = reading("results/tc.json", _links, ("", ()))
     manifest = reading("manifest.json", _versions, {})
-    runs = [_run(name, reading) for name in _runs(material)]
+    runs = [
+        read_run(name, lambda path, reader: reading(path, reader, ()))
+        for name in _runs(material)
+    ]
     return Readings(
         journal=reading("journal.jsonl", _journal, ()),
         resolved=reading("resolved.json", _resolved, {}),
@@ -195,21 +142,6 @@ def read(material: Mapping[str, str]) -> Readings:
 def _runs(material: Iterable[str]) -> list[str]:
     found = {path.split("/")[1] for path in material if path.count("/") == 2}  # noqa: PLR2004 - results/RUN/file
     return sorted(found)
-
-
-def _run(name: str, reading: Callable[[str, Callable[[str], Any], Any], Any]) -> Run:
-    folder = f"results/{name}"
-    actions = reading(f"{folder}/results.csv", _actions, {})
-
-    def scenarios(text: str) -> tuple[Scenario, ...]:
-        return tuple(_scenario(one, actions) for one in json.loads(text))
-
-    return Run(
-        name=name,
-        scenarios=reading(f"{folder}/results.json", scenarios, ()),
-        events=reading(f"{folder}/events.json", _events, ()),
-        unmeasured=reading(f"{folder}/metrics.json", _unmeasured, ()),
-    )
 
 
 def _journal(text: str) -> tuple[Event, ...]:
@@ -258,21 +190,6 @@ def _series(text: str) -> tuple[Measured, ...]:
     )
 
 
-def _unmeasured(text: str) -> tuple[str, ...]:
-    found = json.loads(text)
-    problem = [str(found["problem"])] if found.get("problem") else []
-    return (
-        *problem,
-        *(f"{gap['host']}: {float(gap['seconds']):.0f} s" for gap in found["gaps"]),
-    )
-
-
-def _events(text: str) -> tuple[Event, ...]:
-    found = json.loads(text)
-    listed = found["events"] if isinstance(found, dict) else found
-    return tuple(dict(event) for event in listed)
-
-
 def _versions(text: str) -> dict[str, str]:
     return {str(k): str(v) for k, v in json.loads(text)["versions"].items()}
 
@@ -314,35 +231,3 @@ def _link(plain: Mapping[str, Any]) -> Link:
         ok=bool(plain["ok"]),
         note=str(plain.get("note", "")),
     )
-
-
-def _scenario(
-    plain: Mapping[str, Any],
-    actions: Mapping[str, Mapping[tuple[str, str], tuple[float, ...]]],
-) -> Scenario:
-    spans = plain.get("spans", ())
-    return Scenario(
-        **{key: str(plain[key]) for key in ("name", "plugin", "verdict")},
-        ok=bool(plain["ok"]),
-        durations=tuple(map(float, plain["durations"])),
-        spans=tuple((float(a), float(b), bool(ok)) for a, b, ok in spans),
-        slas=tuple((str(one["criterion"]), bool(one["ok"])) for one in plain["slas"]),
-        began=float(plain.get("began", 0.0)),
-        seconds=float(plain.get("seconds", 0.0)),
-        actions=actions.get(str(plain["name"]), {}),
-    )
-
-
-def _actions(text: str) -> dict[str, dict[tuple[str, str], tuple[float, ...]]]:
-    """Return scenario → metric and unit → values of the rows that passed."""
-    found: dict[str, dict[tuple[str, str], list[float]]] = defaultdict(
-        lambda: defaultdict(list)
-    )
-    for row in csv.DictReader(io.StringIO(text)):
-        if row["metric"] != "duration" and row["ok"] == "1":
-            value = float(row["value"])
-            found[row["scenario"]][row["metric"], row["unit"]].append(value)
-    return {
-        scenario: {metric: tuple(values) for metric, values in metrics.items()}
-        for scenario, metrics in found.items()
-    }

@@ -12,7 +12,8 @@ from enos.metrics.series import Series
 from enos.report.chronicle import Happened, timeline
 from enos.report.lanes import plots
 from enos.report.page import Report, report_page
-from enos.report.readings import Readings, Run, Scenario
+from enos.report.readings import Readings
+from enos.report.runs import Run, Scenario
 
 pytestmark = [pytest.mark.integration]
 

@@ -9,7 +9,8 @@ from enos.report.chronicle import (
     step_bars,
     timeline,
 )
-from enos.report.readings import Readings, Run, Scenario
+from enos.report.readings import Readings
+from enos.report.runs import Run, Scenario
 from enos.report.timeline import Bars, Line, Plot
 
 

@@ -1,7 +1,8 @@
 from typing import Any
 
 from enos.report.comparison import Compared, compared
-from enos.report.readings import Link, Machine, Readings, Run, Scenario
+from enos.report.readings import Link, Machine, Readings
+from enos.report.runs import Run, Scenario
 
 
 def rows(readings: Readings) -> dict[str, Compared]:

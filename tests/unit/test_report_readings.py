@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enos.report.readings import WANTED, read, wanted
+from enos.report.runs import Sample
 
 RUN = "results/bench-2026-11-21T16-42-18-demo"
 SCENARIO = {
@@ -23,7 +24,7 @@ TIDY = (
     "boot,1,nova.boot_server,0.5,s,1\n"
     "boot,2,nova.boot_server,0.7,s,1\n"
     "boot,2,nova.delete_server,9.9,s,0\n"
-    "boot,1,throughput,93.1,Mbit/s,1\n"
+    '"traffic: TCP, a to b",1,throughput,93.1,Mbit/s,1\n'
 )
 
 
@@ -45,10 +46,17 @@ def test_a_run_has_its_scenarios_and_their_measures() -> None:
     assert run.label == "demo, 16:42:18"
     assert one.durations == (1.0, 2.0)
     assert one.passed == (True, True)
-    assert one.actions == {
-        ("nova.boot_server", "s"): (0.5, 0.7),
-        ("throughput", "Mbit/s"): (93.1,),
-    }
+    assert run.actions == (
+        Sample(scenario="boot", metric="nova.boot_server", unit="s", values=(0.5, 0.7)),
+    )
+    assert run.figures == (
+        Sample(
+            scenario="traffic: TCP, a to b",
+            metric="throughput",
+            unit="Mbit/s",
+            values=(93.1,),
+        ),
+    )
 
 
 def test_a_file_that_cannot_be_read_is_noted_and_the_rest_is_kept() -> None:
