@@ -14,7 +14,7 @@ from typing import Any
 
 from enos import events, netem
 from enos.config.constraints import NetworkConstraints
-from enos.config.events import LinkChange, Timeline
+from enos.config.events import LinkChange, Partition, Timeline
 from enos.config.timeline import load_timeline
 from enos.errors import ConfigError, listed
 from enos.events import EventsPlan, Field, Found, Ground, Happened, Place
@@ -57,6 +57,13 @@ def planned(session: Session, timeline: Timeline) -> EventsPlan:
     Raises what `plan_events` raises, and CapabilityError for hosts that lack a program.
     """
     found = events.look(_field(session))
+    blind = [h.name for h in session.testbed.hosts if h.name not in found.egress]
+    if blind and any(isinstance(event, Partition) for event in timeline.events):
+        session.progress.decision(
+            f"{', '.join(blind)}: no egress hook in the kernel, so a partition lets "
+            "through what passes no IP layer, such as the tunnels of a switch in user "
+            "space"
+        )
     return events.plan_events(timeline, _ground(session, timeline, found))
 
 

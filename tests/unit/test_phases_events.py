@@ -111,6 +111,23 @@ def test_events_happen_are_journaled_kept_and_healed(
     assert hosts.scripts.count("arm") == hosts.scripts.count("finish") == 3
 
 
+def test_a_kernel_that_cannot_drop_at_an_interface_is_a_decision(
+    workshop: Workshop, tmp_path: Path, hosts: Hosts
+) -> None:
+    file = tmp_path / "demo.yml"
+    file.write_text(FILE)
+    hosts.on("ssh *192.0.2.3*", stdout="can nft\ncan flock\n")
+    with starting(file, None, workshop) as session:
+        acquired(session)
+        plan = events.planned(session, events.asked(session))
+
+    progress = workshop.progress
+    assert isinstance(progress, RecordingProgress)
+    assert progress.decisions[-1].startswith("compute-1: no egress hook")
+    assert "egress" not in plan.steps[0].tasks["compute-1"].shown
+    assert "egress" in plan.steps[0].tasks["compute-2"].shown
+
+
 def test_a_second_part_of_a_run_keeps_the_events_of_the_first(
     workshop: Workshop, tmp_path: Path
 ) -> None:
