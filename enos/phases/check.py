@@ -11,6 +11,7 @@ from enos import netem, plugins
 from enos.config.experiment import Experiment, load_experiment
 from enos.demand import host_names
 from enos.events import Ground, plan_events
+from enos.metrics.plan import as_lines, plan_monitoring
 from enos.phases.foreseen import foreseen
 from enos.phases.install import as_text
 from enos.phases.planned import planned_testbed
@@ -33,7 +34,8 @@ def run(file: Path, tools: ToolEnvironments) -> str:
         as_text(foreseen(experiment, tools)),
         network(experiment, testbed),
     )
-    return "\n".join((*parts, *events(experiment, testbed)))
+    more = (*events(experiment, testbed), *monitoring(experiment, testbed))
+    return "\n".join((*parts, *more))
 
 
 def machines(experiment: Experiment) -> str:
@@ -60,6 +62,15 @@ def network(experiment: Experiment, testbed: Testbed) -> str:
     ]
     more = f", the first {MOST} rules" if len(pairs) >= MOST else ""
     return "\n".join((f"# from, to, network, shaping{more}", *rows))
+
+
+def monitoring(experiment: Experiment, testbed: Testbed) -> tuple[str, ...]:
+    """Return where measures would go and how often they would be taken."""
+    if experiment.monitoring is None:
+        return ()
+    plan = plan_monitoring(testbed, experiment.monitoring, password="")
+    head, *_ = as_lines(plan)
+    return ("", "# monitoring", head, *plan.decisions)
 
 
 def events(experiment: Experiment, testbed: Testbed) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Real collectd and InfluxDB: measured, cut off, saved, wiped, brought up again."""
 
+import gzip
 import json
 import os
 import shutil
@@ -277,7 +278,8 @@ class Full(BaseHTTPRequestHandler):
     taken: list[str] = []  # noqa: RUF012 - one server in one test
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        packed = self.rfile.read(int(self.headers["Content-Length"]))
+        body = gzip.decompress(packed).decode()
         if not Full.full:
             Full.taken += body.splitlines()
         self.send_response(500 if Full.full else 204)

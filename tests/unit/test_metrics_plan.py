@@ -1,10 +1,12 @@
 """What every machine gets, what is told to the database, what is missing of a span."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 
+from enos.config.experiment import load_experiment
 from enos.config.monitoring import Monitoring
 from enos.errors import ConfigError, MonitoringError
 from enos.metrics import accounts, annotations, gaps
@@ -17,6 +19,8 @@ from enos.metrics.plan import (
     service_files,
 )
 from enos.metrics.series import Series
+from enos.phases import check
+from enos.provider import Provider
 from enos.testbed import Host, Network, Nic, Testbed
 
 Golden = Callable[[str, str], None]
@@ -101,6 +105,70 @@ def test_the_agents_program_is_complete_and_imports_only_itself() -> None:
     assert plan.units == (AGENT,)
     assert imported
     assert imported <= modules.keys()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", ()),
+        (
+            "enable_monitoring: true",
+            (
+                "",
+                "# monitoring",
+                "InfluxDB on control-1: http://10.0.0.2:8086, a sample every 5 s",
+                "measures are kept on control-1 (role `control`)",
+            ),
+        ),
+        (
+            "enable_monitoring: true\nmonitoring: {interval: 1500ms, port: 9}",
+            (
+                "",
+                "# monitoring",
+                "InfluxDB on control-1: http://10.0.0.2:9, a sample every 1.5 s",
+                "measures are kept on control-1 (role `control`)",
+            ),
+        ),
+    ],
+)
+def test_a_check_tells_where_measures_would_go(
+    text: str,
+    told: tuple[str, ...],
+    tmp_path: Path,
+    providers: Mapping[str, type[Provider]],
+) -> None:
+    file = tmp_path / "a.yml"
+    file.write_text(f"{text}\nresources: {{control: 1}}\n")
+    experiment = load_experiment(file, providers=providers)
+
+    assert check.monitoring(experiment, BED) == told
+
+
+@pytest.mark.parametrize("interval", ["0.5s", "1ms", "301s", "0"])
+def test_an_interval_nobody_can_bear_is_refused(
+    interval: str, tmp_path: Path, providers: Mapping[str, type[Provider]]
+) -> None:
+    file = tmp_path / "a.yml"
+    file.write_text(
+        "resources: {control: 1}\nenable_monitoring: true\n"
+        f"monitoring: {{interval: {interval}}}\n"
+    )
+
+    with pytest.raises(ConfigError) as failed:
+        load_experiment(file, providers=providers)
+    assert "write 1s to 300s" in failed.value.details
+
+
+def test_monitoring_without_enabling_it_is_a_warning(
+    tmp_path: Path, providers: Mapping[str, type[Provider]]
+) -> None:
+    file = tmp_path / "a.yml"
+    file.write_text("resources: {control: 1}\nmonitoring: {port: 9}\n")
+
+    experiment = load_experiment(file, providers=providers)
+
+    assert experiment.monitoring is None
+    assert "has no effect without `enable_monitoring: true`" in experiment.warnings[0]
 
 
 def test_agents_learn_the_accounts_of_the_services_on_their_machine_only() -> None:

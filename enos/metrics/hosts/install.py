@@ -89,6 +89,7 @@ def unpack(place: Path, packages: Sequence[str], bundle: "str | None") -> None:
     (draft / "packages").write_text(wanted, encoding="utf-8")
     shutil.rmtree(root, ignore_errors=True)
     draft.rename(root)
+    shutil.rmtree(place / "debs", ignore_errors=True)
     if bundle:
         Path(bundle).unlink()
 
@@ -102,7 +103,6 @@ def gather(debs: Path, root: Path, packages: Sequence[str]) -> None:
         fetch(debs, [library])
         expand(debs, root)
         gather_libraries(root)
-    shutil.rmtree(debs)
 
 
 def libpython(root: Path) -> str:
