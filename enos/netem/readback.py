@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from enos.netem.commands import Backend, HostCommands
+from enos.netem.crandom import threshold
 from enos.netem.shaping import Shaping
 from enos.netem.trafficcontrol import HANDLE, TrafficClass
 from enos.netem.userspace import FAMILIES, Queue
@@ -98,7 +99,8 @@ def _reported(options: dict[str, Any]) -> dict[str, float]:
 
 
 def _asked(shaping: Shaping) -> dict[str, float]:
-    losses, reorder = shaping.losses, shaping.reorder.value
+    losses = shaping.losses
+    reorder = threshold(shaping.reorder, shaping.reorder_correlation).value
     asked = {
         "delay delay": shaping.delay.ms,
         "delay jitter": shaping.jitter.ms,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
 from enos.errors import EmulationError
+from enos.netem.crandom import threshold
 from enos.netem.plan import Flow, Interface
 from enos.netem.shaping import UNIFORM, Shaping
 from enos.units import Duration, Percent
@@ -128,8 +129,8 @@ def netem_words(shaping: Shaping) -> str:
     if shaping.duplicate.value:
         words.append(f"duplicate {shaping.duplicate}")
     if shaping.reorder.value:
-        reorder = _with(shaping.reorder, shaping.reorder_correlation)
-        words.append(f"reorder {reorder}")
+        share = threshold(shaping.reorder, shaping.reorder_correlation)
+        words.append(f"reorder {_with(share, shaping.reorder_correlation)}")
     if shaping.corrupt.value:
         words.append(f"corrupt {shaping.corrupt}")
     return " ".join(words)

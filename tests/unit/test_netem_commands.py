@@ -1,6 +1,7 @@
 """From a plan to the exact commands, and from a host's answer back to a judgement."""
 
 import json
+import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,6 +25,7 @@ from enos.netem import (
     plan_emulation,
 )
 from enos.netem.backend import choose, mixes_copies
+from enos.netem.crandom import threshold
 from enos.netem.readback import faults
 from enos.netem.trafficcontrol import batch, classes, netem_words, spreading_shift
 from enos.netem.userspace import queues
@@ -221,8 +223,9 @@ def options(shaping: Shaping) -> dict[str, Any]:
         share = getattr(shaping, name).value / 100
         found |= {name: {name: share, "correlation": 0}} if share else {}
     if shaping.reorder.value:
+        share = threshold(shaping.reorder, shaping.reorder_correlation)
         found["reorder"] = {
-            "reorder": shaping.reorder.value / 100,
+            "reorder": share.value / 100,
             "correlation": shaping.reorder_correlation.value / 100,
         }
     return found
@@ -298,7 +301,7 @@ def test_each_difference_between_host_and_plan_is_named(
         ('"p": 0.01', '"p": 0.02'),
         ('"1-h": 0.7', '"1-h": 1.0'),
         ('"duplicate": 0.01', '"duplicate": 0.02'),
-        ('"reorder": 0.05', '"reorder": 0.06'),
+        ('"reorder": 0.228749', '"reorder": 0.05'),
         ('"correlation": 0.5', '"correlation": 0.1'),
         ('"corrupt": 0.002', '"corrupt": 0.0'),
         ('"limit": 5000', '"limit": 1000'),
@@ -320,6 +323,21 @@ def test_a_correlated_loss_is_the_model_that_loses_as_many() -> None:
 
     assert netem_words(shaping) == "netem limit 1000 loss gemodel 8% 72% 100% 0%"
     assert shaping.losses.value == pytest.approx(10)
+
+
+@settings(max_examples=8)
+@given(st.sampled_from([2, 10, 40, 75, 98]), st.sampled_from([5, 30, 60, 90]))
+def test_netems_correlated_numbers_come_to_the_share_that_is_asked(
+    share: int, correlation: int
+) -> None:
+    limit = threshold(Percent(share), Percent(correlation)).value / 100
+    kept, drawn, happened = correlation / 100, 0.5, 0
+    numbers = random.Random(share * correlation)
+    for _ in range(60_000):  # as get_crandom of sch_netem.c draws them
+        drawn = (1 - kept) * numbers.random() + kept * drawn
+        happened += drawn < limit
+
+    assert 100 * happened / 60_000 == pytest.approx(share, abs=2.5)
 
 
 def test_a_uniform_distribution_is_netems_own_and_others_need_longer_queues() -> None:
