@@ -29,6 +29,9 @@ class Conductor:
         tell: called with each event as it begins and ends, from a thread.
         pulse: seconds between two renewals.
 
+    Attributes:
+        healed: True once nothing that events changed is left.
+
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class Conductor:
         *,
         pulse: float = PULSE,
     ) -> None:
+        self.healed = False
         self._plan = plan
         self._where = where
         self._tell = tell
@@ -124,7 +128,10 @@ class Conductor:
             beat += 1
             names = set(self._plan.hosts) - self._away
             here = bool(self._plan.switched)
-            failed = field.renew(names, self._where, str(beat), here=here)
+            try:
+                failed = field.renew(names, self._where, str(beat), here=here)
+            except (EnosError, OSError) as error:  # a later beat may do
+                failed = {"this machine": str(error)}
             for host in failed.keys() - self._warned:
                 self._warned.add(host)
                 said = f"{host}: its lease could not be renewed: {failed[host]}"
@@ -137,6 +144,7 @@ class Conductor:
             healed, errors = field.finish(
                 self._plan.hosts, self._where, here=bool(self._plan.switched)
             )
+        self.healed = not errors
         for host, moment in healed.items():
             after = moment - (self._epoch or began)
             errors[host] = f"it healed itself {after:.0f} s after the clock was started"

@@ -1,8 +1,10 @@
 """Events and a testbed in, what each machine does at each event out. Pure."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from enos.config.events import Switch, Timeline, Verb
+from enos.config.constraints import NetworkConstraints
+from enos.config.events import Event, LinkChange, Switch, Timeline, Verb
 from enos.events.plan import EventsPlan, Step
 from enos.events.scripts import HostTask, task
 from enos.events.situation import (
@@ -25,39 +27,60 @@ def plan_events(timeline: Timeline, ground: Ground) -> EventsPlan:
         CapabilityError: the provider cannot switch machines.
 
     """
+    if not any(_moves_links(event, ground) for event in timeline.events):
+        ground = replace(ground, constraints=NetworkConstraints())  # need not be known
     situation = Situation()
     reached = states(situation, ground)
     before = dict(reached)
     steps = []
     for number, event in enumerate(timeline.events, 1):
-        following = situation.after(event, ground)
-        wanted = states(following, ground)
-        machines = ground.machines(event) if isinstance(event, Switch) else ()
-        verb = event.verb if isinstance(event, Switch) and machines else None
-        names = tuple(host.name for host in machines)
-        if verb == "stop":  # memory is lost, and with it all that enos put there
+        situation = situation.after(event, ground)
+        if isinstance(event, Switch) and event.verb == "stop":
+            # A machine loses its memory, and with it all that enos put there.
+            names = (host.name for host in ground.machines(event))
             reached |= dict.fromkeys(names, HostState())
-        present = {h: s for h, s in wanted.items() if h not in following.away}
-        steps.append(
-            Step(
-                number=number,
-                event=event,
-                here=_switching(machines, verb, ground),
-                tasks=_tasks(reached, present),
-                undo={} if event.mends else _tasks(present, reached),
-                undo_here=_switching(machines, _UNDONE_BY.get(verb), ground),
-                back=names if verb in UNDOES else (),
-                away=following.away,
-                switched=names,
-            )
-        )
+        step, present = _step(number, event, situation, reached, ground)
+        steps.append(step)
         reached |= present
-        situation = following
     return EventsPlan(
         steps=tuple(steps),
         origin=timeline.origin,
         before={name: before[name].emulation for name in _reshaped(steps)},
         switched=_brought_back(steps, ground),
+    )
+
+
+def _step(
+    number: int,
+    event: Event,
+    after: Situation,
+    reached: Mapping[str, HostState],
+    ground: Ground,
+) -> tuple[Step, dict[str, HostState]]:
+    """Return what an event does, and the states of the hosts it can reach then."""
+    machines = ground.machines(event) if isinstance(event, Switch) else ()
+    verb = event.verb if isinstance(event, Switch) and machines else None
+    names = tuple(host.name for host in machines)
+    wanted = states(after, ground)
+    present = {name: one for name, one in wanted.items() if name not in after.away}
+    step = Step(
+        number=number,
+        event=event,
+        here=_switching(machines, verb, ground),
+        tasks=_tasks(reached, present),
+        undo={} if event.mends else _tasks(present, reached),
+        undo_here=_switching(machines, _UNDONE_BY.get(verb), ground),
+        back=names if verb in UNDOES else (),
+        away=after.away,
+        switched=names,
+    )
+    return step, present
+
+
+def _moves_links(event: Event, ground: Ground) -> bool:
+    """Tell whether the emulation of hosts changes, or is lost with a machine."""
+    return isinstance(event, LinkChange) or (
+        isinstance(event, Switch) and bool(ground.machines(event))
     )
 
 

@@ -107,14 +107,14 @@ def beside(
     plan, where = planned(session, timeline), _field(session)
     record = _Record(session=session, folder=folder, console=console)
     _mark(session.directory, plan)
-    running = Beside()
+    conductor = events.Conductor(plan, where, record.tell)
+    running = Beside(began=conductor.began)
     try:
-        with events.Conductor(plan, where, record.tell) as conductor:
-            running.began = conductor.began
+        with conductor:
             yield running
     finally:
         running.happened = record.happened
-        if not any(one.number == 0 and one.errors for one in running.happened):
+        if conductor.healed:
             _unmark(session.directory)
 
 
