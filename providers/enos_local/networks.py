@@ -32,6 +32,22 @@ def ensure(shell: Shell, session: str, pool: IPv4Network) -> tuple[Wire, ...]:
     return layout.wires(session, cidrs)
 
 
+def fill_in_checksums(shell: Shell, session: str, image: str) -> bool:
+    """Make this machine's end of `external` send whole checksums; tell whether it does.
+
+    Open vSwitch in user space passes frames on as they are: what leaves the bridge
+    with a checksum that an offload was to fill in is thrown away by guests, so that
+    they would answer ping and nothing else. A container of the node image does it,
+    since enos need not be root here.
+    """
+    name = f"{session}-external"
+    ask = ("docker", "network", "inspect", "--format", "{{.Id}}", name)
+    bridge = f"br-{shell.run(ask).stdout.strip()[:12]}"
+    run = ("docker", "run", "--rm", "--network", "host", "--cap-add", "NET_ADMIN")
+    program = ("--entrypoint", "ethtool", image, "-K", bridge, "tx", "off")
+    return shell.run((*run, *program), check=False).ok
+
+
 def _create(
     shell: Shell,
     session: str,

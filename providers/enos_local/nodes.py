@@ -64,6 +64,9 @@ def acquire(site: Site, demand: Demand, facts: Mapping[str, str]) -> Testbed:
                 _await(site, node, host, step)
 
         _at_once(work, wanted, hosts)
+    if not networks.fill_in_checksums(site.shell, site.session, site.image):
+        what = "this machine's end of the network `external` keeps its offloads"
+        site.progress.warn(f"{what}: guests may answer nothing but ping from here")
     made = existing(site.shell, site.session)
     return Testbed(
         provider="local",

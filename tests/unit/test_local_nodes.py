@@ -306,3 +306,14 @@ def test_images_are_published_also_when_their_build_failed(tmp_path: Path) -> No
         raise ImageError(f"{host}: no such package")
     assert "publish-images" in shell.lines[-1]
     assert not kept.dirty.exists()
+
+
+def test_this_machines_end_of_external_sends_whole_checksums() -> None:
+    shell = RecordingShell()
+    shell.on("docker network inspect *", stdout="0123456789abcdef0123\n")
+
+    assert networks.fill_in_checksums(shell, "enos-1", "enos-node:1")
+
+    last = shell.lines[-1]
+    assert "--network host --cap-add NET_ADMIN --entrypoint ethtool" in last
+    assert last.endswith("enos-node:1 -K br-0123456789ab tx off")
