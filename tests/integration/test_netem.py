@@ -152,6 +152,24 @@ def test_a_device_that_vanished_is_named_and_no_host_stays_shaped(
         said(net, 0, "ip", "addr", "add", "fd00:99::1/64", "dev", "eth0", "nodad")
 
 
+def test_a_command_refused_in_the_middle_leaves_no_host_half_shaped(
+    net: NamespaceTestbed,
+) -> None:
+    asked = {"delay": Duration(ms=5), "jitter": Duration(ms=1)}
+    strange = ConstraintSpec(src="grp1", dst="grp2", distribution="strange", **asked)
+    narrow = ConstraintSpec(src="grp3", dst="grp2", rate=Rate.parse("9mbit"))
+    several = NetworkConstraints(constraints=(narrow, strange))
+    plan = plan_emulation(several, net.testbed)
+    assert {"node-1", "node-2", "node-4"} <= set(plan.hosts)
+    before = [said(net, n, "sh", "-c", STATE) for n in range(4)]
+
+    with pytest.raises(EmulationError, match=r"`node-1`, `node-2` refused") as refused:
+        shape(net, plan, Backend.NETEM)
+
+    assert "nothing is left shaped" in refused.value.hint
+    assert [said(net, n, "sh", "-c", STATE) for n in range(4)] == before
+
+
 def test_commands_cut_short_by_a_lost_connection_leave_nothing(
     net: NamespaceTestbed, plan: EmulationPlan, backend: Backend
 ) -> None:
