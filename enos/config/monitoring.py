@@ -1,6 +1,6 @@
 """The `monitoring:` section: how often and where to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import Field, field_validator
 
@@ -17,11 +17,13 @@ class Monitoring:
     Attributes:
         interval: seconds between two samples of the same thing.
         port: of the database on the API network.
+        grafana: beside the database, where its image can be had.
 
     """
 
     interval: float = 5.0
     port: int = 8086
+    grafana: bool = False
 
 
 class MonitoringSection(Strict):
@@ -40,6 +42,12 @@ class MonitoringSection(Strict):
         examples=[8086],
     )
 
+    grafana: bool = Field(
+        default=False,
+        description="Grafana beside the database, where its image can be had.",
+        examples=[True],
+    )
+
     @field_validator("interval")
     @classmethod
     def _bearable(cls, interval: Duration | None) -> Duration | None:
@@ -49,6 +57,7 @@ class MonitoringSection(Strict):
 
     def monitoring(self) -> Monitoring:
         """Return it as the rest of enos sees it."""
+        usual = Monitoring(port=self.port, grafana=self.grafana)
         if self.interval is None:
-            return Monitoring(port=self.port)
-        return Monitoring(interval=self.interval.ms / 1000, port=self.port)
+            return usual
+        return replace(usual, interval=self.interval.ms / 1000)

@@ -12,7 +12,15 @@ import yaml
 
 from enos.ansible.inventory import Inventory
 from enos.errors import MonitoringError, StateError
-from enos.metrics import accounts, annotations, converge, database, gaps, saved
+from enos.metrics import (
+    accounts,
+    annotations,
+    converge,
+    database,
+    gaps,
+    grafana,
+    saved,
+)
 from enos.metrics.plan import MonitoringPlan, plan_monitoring, service_files
 from enos.metrics.series import Series, query
 from enos.phases import agents
@@ -84,6 +92,19 @@ def run(session: Session) -> None:
             sockets=sockets,
         )
         running.facts.update({"url": plan.url, "interval": plan.interval})
+        if inner.experiment.monitoring and inner.experiment.monitoring.grafana:
+            running.facts["grafana"] = _grafana(inner, plan)
+
+
+def _grafana(session: Session, plan: MonitoringPlan) -> str:
+    sockets = session.directory.sockets
+    told = {plan.database.name: grafana.files(plan)}
+    converge.put(told, session.testbed, session.shell, sockets=sockets)
+    url = grafana.show(plan, session.shell, session.progress, sockets=sockets)
+    if url:
+        where = f"`{session.directory.path.name}/{PASSWORD}`"
+        session.progress.decision(f"Grafana is at {url}: admin, password in {where}")
+    return url
 
 
 def remove(session: Session) -> None:

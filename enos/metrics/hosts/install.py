@@ -68,6 +68,8 @@ def remove(place: Path, units: Sequence[str]) -> None:
         for unit in there:
             (UNITS / unit).unlink()
         run("systemctl", "daemon-reload")
+    if (place / "grafana").exists() and shutil.which("docker"):
+        attempt("docker", "rm", "--force", "enos_grafana")
     shutil.rmtree(place, ignore_errors=True)
 
 

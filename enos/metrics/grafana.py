@@ -1,0 +1,167 @@
+"""Grafana over the database of measures, where its image can be had.
+
+https://grafana.com/docs/grafana/latest/administration/provisioning/
+"""
+
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from enos.errors import ProcessError
+from enos.metrics.plan import NAME, PLACE, PRIVATE, USER, File, MonitoringPlan
+from enos.process import Shell
+from enos.progress import Progress
+from enos.remote import run_on
+
+IMAGE = "docker.io/grafana/grafana-oss:11.6.0"
+CONTAINER = "enos_grafana"
+PORT = 3000
+FOLDER = PLACE / "grafana"
+PATIENCE = 300.0  # seconds for the image to arrive
+PANELS = (
+    ("CPU", "cpu", "cores", "$tag_host"),
+    ("Memory", "memory", "bytes", "$tag_host"),
+    ("Network, received", "net_rx", "Bps", "$tag_host $tag_instance"),
+    ("Network, sent", "net_tx", "Bps", "$tag_host $tag_instance"),
+    ("CPU of containers", "container_cpu", "cores", "$tag_host $tag_instance"),
+    ("Memory of containers", "container_memory", "bytes", "$tag_host $tag_instance"),
+    ("Queued messages", "rabbitmq_messages", "short", "$tag_host"),
+    ("Database queries", "mariadb_queries", "ops", "$tag_host"),
+)
+"""Title, measure, Grafana's unit, legend."""
+
+SCRIPT = f"""
+image={shlex.quote(IMAGE)}
+command -v docker >/dev/null || {{ echo "it has no Docker" >&2; exit 1; }}
+docker image inspect "$image" >/dev/null 2>&1 || docker pull --quiet "$image" || exit 1
+docker rm --force {CONTAINER} >/dev/null 2>&1
+exec docker run --detach --name {CONTAINER} --network host --restart unless-stopped \\
+  --user root --env-file {FOLDER}/environment \\
+  --volume {FOLDER}/provisioning:/etc/grafana/provisioning:ro "$image"
+"""
+"""POSIX shell, run as root on the machine of the database once the files are there."""
+
+
+def files(plan: MonitoringPlan) -> dict[str, File]:
+    """Return path → file: where measures come from, and what is drawn of them."""
+    provisioning = FOLDER / "provisioning"
+    address = plan.url.removeprefix("http://").rpartition(":")[0]
+    environment = {
+        "GF_SERVER_HTTP_ADDR": address.strip("[]"),
+        "GF_SERVER_HTTP_PORT": str(PORT),
+        "GF_SECURITY_ADMIN_PASSWORD": plan.password,
+        "GF_ANALYTICS_REPORTING_ENABLED": "false",
+        "GF_ANALYTICS_CHECK_FOR_UPDATES": "false",
+    }
+    source = {
+        "apiVersion": 1,
+        "datasources": [
+            {
+                "name": "enos",
+                "uid": "enos",
+                "type": "influxdb",
+                "access": "proxy",
+                "url": plan.url,
+                "isDefault": True,
+                "user": USER,
+                "jsonData": {"dbName": NAME, "httpMode": "GET"},
+                "secureJsonData": {"password": plan.password},
+            }
+        ],
+    }
+    folder = "/etc/grafana/provisioning/dashboards"
+    boards = {
+        "apiVersion": 1,
+        "providers": [{"name": "enos", "options": {"path": folder}}],
+    }
+    told = {  # JSON is YAML
+        FOLDER / "environment": "".join(f"{k}={v}\n" for k, v in environment.items()),
+        provisioning / "datasources/enos.yaml": json.dumps(source, indent=2) + "\n",
+        provisioning / "dashboards/enos.yaml": json.dumps(boards, indent=2) + "\n",
+        provisioning / "dashboards/enos.json": json.dumps(dashboard(), indent=2) + "\n",
+    }
+    return {str(path): File(text=text, mode=PRIVATE) for path, text in told.items()}
+
+
+def dashboard() -> dict[str, Any]:
+    """Return the dashboard: measures of all machines under what happened."""
+    shown = '"status" FROM "events" WHERE $timeFilter'
+    annotation = {
+        "name": "events",
+        "enable": True,
+        "datasource": {"type": "influxdb", "uid": "enos"},
+        "iconColor": "orange",
+        "query": f"SELECT {shown}",
+        "textColumn": "status",
+        "tagsColumn": "kind,what",
+    }
+    return {
+        "uid": "enos",
+        "title": "enos",
+        "schemaVersion": 39,
+        "refresh": "10s",
+        "time": {"from": "now-30m", "to": "now"},
+        "annotations": {"list": [annotation]},
+        "panels": [_panel(number, *panel) for number, panel in enumerate(PANELS)],
+    }
+
+
+def show(
+    plan: MonitoringPlan,
+    shell: Shell,
+    progress: Progress,
+    *,
+    sockets: Path | None = None,
+) -> str:
+    """Have Grafana run beside the database; its URL, or empty where it cannot be had.
+
+    The files of `files` are there already.
+    """
+    host = plan.database
+    with progress.step("Grafana", host=host.name) as step:
+        step.awaiting(IMAGE)
+        why = _started(plan, shell, sockets)
+    if not why:
+        return f"{plan.url.rpartition(':')[0]}:{PORT}"
+    progress.decision(f"Grafana's image cannot be had on {host.name}: {why}")
+    return ""
+
+
+def _started(plan: MonitoringPlan, shell: Shell, sockets: Path | None) -> str:
+    """Start it; return why that failed, empty when it did not."""
+    try:
+        done = run_on(
+            shell,
+            plan.database,
+            ("sh", "-s"),
+            stdin=SCRIPT,
+            check=False,
+            timeout=PATIENCE,
+            sockets=sockets,
+        )
+    except ProcessError as slow:
+        return slow.message
+    said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+    return "" if done.ok else said[-1] if said else f"status {done.returncode}"
+
+
+def _panel(
+    number: int, title: str, measure: str, unit: str, legend: str
+) -> Mapping[str, Any]:
+    grouped = 'GROUP BY time($__interval), "host", "instance" fill(null)'
+    source = f'FROM "{measure}" WHERE $timeFilter {grouped}'
+    wanted = f'SELECT mean("value") {source}'
+    return {
+        "id": number + 1,
+        "type": "timeseries",
+        "title": title,
+        "datasource": {"type": "influxdb", "uid": "enos"},
+        "fieldConfig": {
+            "defaults": {"unit": "short" if unit == "cores" else unit, "min": 0},
+            "overrides": [],
+        },
+        "gridPos": {"x": number % 2 * 12, "y": number // 2 * 8, "w": 12, "h": 8},
+        "targets": [{"refId": "A", "rawQuery": True, "query": wanted, "alias": legend}],
+    }

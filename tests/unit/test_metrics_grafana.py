@@ -1,0 +1,70 @@
+"""What Grafana is told, and what happens where its image cannot be had."""
+
+import json
+import re
+from pathlib import Path
+
+from enos.config.monitoring import Monitoring
+from enos.metrics import grafana
+from enos.metrics.plan import MonitoringPlan, plan_monitoring
+from enos.report.lanes import USUAL
+from enos.testbed import Host, Testbed
+from enos.testing import RecordingProgress, RecordingShell
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "metrics.md"
+
+
+def planned() -> MonitoringPlan:
+    host = Host(name="control-1", address="10.0.0.2", roles=("control",))
+    bed = Testbed(provider="t", hosts=(host,), networks=())
+    return plan_monitoring(bed, Monitoring(), password="secret-word")
+
+
+def test_the_password_is_in_private_files_only_and_in_no_command() -> None:
+    files = grafana.files(planned())
+    shell = RecordingShell()
+    grafana.show(planned(), shell, RecordingProgress())
+
+    assert {file.mode for file in files.values()} == {0o600}
+    assert sum("secret-word" in file.text for file in files.values()) == 2
+    assert "secret-word" not in "".join(call.line + call.stdin for call in shell.calls)
+
+
+def test_grafana_asks_the_database_as_the_machines_reach_it() -> None:
+    (text,) = (
+        file.text
+        for path, file in grafana.files(planned()).items()
+        if "datasources" in path
+    )
+    (source,) = json.loads(text)["datasources"]
+
+    assert source["url"] == "http://10.0.0.2:8086"
+    assert source["jsonData"]["dbName"] == "enos"
+
+
+def test_what_is_drawn_is_measured() -> None:
+    page = REFERENCE.read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    known = {name for row in rows for name in re.findall("`(\\w+)`", row.split("|")[1])}
+
+    drawn = {measure for _, measure, _, _ in grafana.PANELS}
+    assert drawn | {lane.measure for lane in USUAL} <= known
+
+
+def test_a_grafana_that_runs_has_an_address() -> None:
+    progress = RecordingProgress()
+
+    url = grafana.show(planned(), RecordingShell(), progress)
+
+    assert url == "http://10.0.0.2:3000"
+    assert progress.decisions == []
+
+
+def test_without_its_image_a_decision_is_recorded_and_nothing_fails() -> None:
+    shell, progress = RecordingShell(), RecordingProgress()
+    shell.on("ssh *", stderr="Error: no route to docker.io", returncode=1)
+
+    assert grafana.show(planned(), shell, progress) == ""
+    assert progress.decisions == [
+        "Grafana's image cannot be had on control-1: Error: no route to docker.io"
+    ]
