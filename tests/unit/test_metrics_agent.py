@@ -179,21 +179,32 @@ def test_rates_add_up_to_what_a_growing_counter_grew(
     assert grown == pytest.approx(total, rel=1e-6, abs=1e-3)
 
 
-def test_rabbitmqs_overview_gives_depths_and_rates() -> None:
+def test_rabbitmqs_overview_gives_numbers_and_rates() -> None:
     found = {
         one.measure: one.value
         for one in services.overview(
             {
-                "queue_totals": {"messages": 3, "messages_ready": 2},
                 "object_totals": {"queues": 70, "connections": 40},
                 "message_stats": {"publish": 1234, "deliver_get": 1200},
             }
         )
     }
 
-    assert found["rabbitmq_messages"] == 3
     assert found["rabbitmq_connections"] == 40
     assert found["rabbitmq_delivered"] == 1200
+
+
+def test_messages_that_streams_keep_do_not_wait() -> None:
+    queues = [
+        {"name": "conductor", "type": "quorum", "messages": 3, "messages_ready": 2},
+        {"name": "x_fanout", "type": "stream", "messages": 100},
+        {"name": "new", "type": "quorum", "messages": None},
+    ]
+
+    found = {one.measure: one.value for one in services.totals(queues)}
+
+    assert found == {"rabbitmq_messages": 3, "rabbitmq_messages_ready": 2}
+    assert services.queue_depths(queues) == {"conductor": 3, "new": 0}
 
 
 def test_queues_with_random_names_are_summed() -> None:

@@ -87,7 +87,7 @@ class Agent:
         return bool(name) and not self.machine.contained
 
     def _state(self) -> Iterator[Sample]:
-        yield Sample("agent_waiting", self.writer.waiting, "points")
+        yield Sample("agent_waiting", self.writer.left, "points")
         yield Sample("agent_dropped", self.writer.dropped, "points")
         yield Sample("agent_refused", self.writer.refused, "points")
 

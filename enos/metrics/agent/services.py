@@ -53,7 +53,9 @@ class Services:
     def _rabbitmq(self, account: Account) -> Iterator[Sample]:
         yield from overview(json.loads(_get(account, "/api/overview")))
         light = "/api/queues?disable_stats=true&enable_queue_totals=true"
-        depths = queue_depths(json.loads(_get(account, light)))
+        queues = json.loads(_get(account, light))
+        yield from totals(queues)
+        depths = queue_depths(queues)
         shown = {name for name, depth in depths.items() if depth}
         for name in sorted(shown | self._busy):
             yield Sample("rabbitmq_queue", depths.get(name, 0), "messages", name)
@@ -78,10 +80,7 @@ class Services:
 
 def overview(plain: Mapping[str, Any]) -> Iterator[Sample]:
     """Yield what RabbitMQ's management says of the whole broker."""
-    totals, objects = plain.get("queue_totals", {}), plain.get("object_totals", {})
-    yield Sample("rabbitmq_messages", totals.get("messages", 0), "messages")
-    waiting = totals.get("messages_ready", 0)
-    yield Sample("rabbitmq_messages_ready", waiting, "messages")
+    objects = plain.get("object_totals", {})
     for kind in ("queues", "connections", "channels", "consumers"):
         yield Sample(f"rabbitmq_{kind}", objects.get(kind, 0), kind)
     moved = plain.get("message_stats", {})
@@ -90,8 +89,16 @@ def overview(plain: Mapping[str, Any]) -> Iterator[Sample]:
             yield Sample(f"rabbitmq_{measure}", moved[key], "messages/s", counter=True)
 
 
+def totals(queues: Iterable[Mapping[str, Any]]) -> Iterator[Sample]:
+    """Yield how many messages wait; streams keep theirs, so those do not count."""
+    waiting = [queue for queue in queues if queue.get("type") != "stream"]
+    for key in ("messages", "messages_ready"):
+        depth = sum(int(queue.get(key) or 0) for queue in waiting)
+        yield Sample(f"rabbitmq_{key}", depth, "messages")
+
+
 def queue_depths(queues: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """Return messages in each queue; replies and fan-outs, named at random, as one.
+    """Return messages in each queue but streams, those named at random as one.
 
     >>> queue_depths([{"name": "reply_1f", "messages": 2}, {"name": "conductor"}])
     {'replies': 2, 'conductor': 0}
@@ -99,11 +106,13 @@ def queue_depths(queues: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     depths: dict[str, int] = {}
     for queue in queues:
         name = str(queue["name"])
+        if queue.get("type") == "stream":
+            continue
         if name.startswith("reply_"):
             name = "replies"
         elif "_fanout_" in name:
             name = name.partition("_fanout_")[0] + "_fanout"
-        depths[name] = depths.get(name, 0) + int(queue.get("messages", 0))
+        depths[name] = depths.get(name, 0) + int(queue.get("messages") or 0)
     return depths
 
 

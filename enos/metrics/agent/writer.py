@@ -37,6 +37,7 @@ class Writer:
         url: of the database, ``http://10.0.0.1:8086``.
         dropped: points thrown away since memory for them was used up.
         refused: points the database will never take.
+        left: points that waited after the last attempt to send them.
 
     """
 
@@ -47,6 +48,7 @@ class Writer:
     password: str
     dropped: int = 0
     refused: int = 0
+    left: int = 0
     problem: str = ""
     _rates: Rates = field(default_factory=Rates)
     _waiting: "deque[str]" = field(default_factory=lambda: deque(maxlen=MOST))
@@ -69,20 +71,24 @@ class Writer:
     def send(self) -> None:
         """Send what is waiting; what the database does not take now stays waiting."""
         with self._sending:
-            while batch := self._next():
-                try:
-                    self._post("\n".join(batch))
-                except HTTPError as answer:
-                    self.problem = f"{answer.code} {answer.reason}"
-                    if answer.code != BAD_REQUEST:
-                        return
-                    self.refused += len(batch)  # it would be refused for ever
-                except (URLError, OSError) as away:
-                    self.problem = str(away)
+            self._send()
+            self.left = len(self._waiting)
+
+    def _send(self) -> None:
+        while batch := self._next():
+            try:
+                self._post("\n".join(batch))
+            except HTTPError as answer:
+                self.problem = f"{answer.code} {answer.reason}"
+                if answer.code != BAD_REQUEST:
                     return
-                else:
-                    self.problem = ""
-                self._done(batch)
+                self.refused += len(batch)  # it would be refused for ever
+            except (URLError, OSError) as away:
+                self.problem = str(away)
+                return
+            else:
+                self.problem = ""
+            self._done(batch)
 
     @property
     def waiting(self) -> int:
