@@ -1,4 +1,4 @@
-"""Registries by their HTTP API, against one in this process and Debian's own."""
+"""Registries by their HTTP API, against one in this process."""
 
 import hashlib
 import json
