@@ -5,7 +5,7 @@ the units' own CPU, as systemd accounts it, over a minute in which nothing is as
 the cloud. Then ROUNDS pairs of the same Rally runs, the agents and their database
 stopped in one and running in the other, which comes first by turns: the difference of
 the means against what runs of the same kind differ by. Prints Markdown; the raw
-figures go to `results/monitoring-cost.json`.
+figures go to `results/monitoring-cost.json`, and a later call adds its runs to them.
 """
 
 import json
@@ -29,6 +29,7 @@ from enos.remote import on_each, run_on
 from enos.testbed import Host
 
 QUIET_SECONDS = 60
+Runs = dict[bool, list[dict[str, list[float]]]]
 RUN = """\
 rally:
   scenarios:
@@ -120,7 +121,7 @@ def spread(several: Iterable[float]) -> str:
     return f"{statistics.mean(values):.3f} ± {statistics.stdev(values):.3f}"
 
 
-def table(runs: dict[bool, list[dict[str, list[float]]]]) -> Iterable[str]:
+def table(runs: Runs) -> Iterable[str]:
     """Yield the lines of the comparison."""
     yield "| scenario | without, s | with, s | difference | runs differ by |"
     yield "| --- | --- | --- | --- | --- |"
@@ -137,13 +138,22 @@ def table(runs: dict[bool, list[dict[str, list[float]]]]) -> Iterable[str]:
         )
 
 
+def earlier(file: Path) -> Runs:
+    """Return the runs of earlier calls."""
+    if not file.exists():
+        return {True: [], False: []}
+    kept = json.loads(file.read_text(encoding="utf-8"))
+    return {True: kept["with"], False: kept["without"]}
+
+
 def main(directory: Path, rounds: int) -> None:
     console = Console(level=QUIET)
     workshop = Workshop(progress=console, where=directory.parent, cache=cache_folder())
     with resuming(directory, workshop, reread=False, lock=False) as session:
         interval = metrics.planned(session).interval
+        file = session.directory.results / "monitoring-cost.json"
+        runs = earlier(file)
         rest = at_rest(session)
-        runs: dict[bool, list[dict[str, list[float]]]] = {True: [], False: []}
         try:
             for number in range(rounds):
                 order = (True, False) if number % 2 else (False, True)
@@ -153,13 +163,13 @@ def main(directory: Path, rounds: int) -> None:
             switch(session, "start")
         keep = {"interval": interval, "rest": rest, "with": runs[True]}
         text = json.dumps({**keep, "without": runs[False]}, indent=2) + "\n"
-        (session.directory.results / "monitoring-cost.json").write_text(text, "utf-8")
+        file.write_text(text, encoding="utf-8")
     print(f"A sample every {interval:g} s; share of a core at rest:\n")
     print("| machine | unit | share of a core |\n| --- | --- | --- |")
     for host, units in rest.items():
         for unit, share in units.items():
             print(f"| {host} | {unit} | {share:.2%} |")
-    print(f"\n{rounds} runs of each kind, means and standard deviations:\n")
+    print(f"\n{len(runs[True])} runs of each kind, means and standard deviations:\n")
     print("\n".join(table(runs)))
 
 

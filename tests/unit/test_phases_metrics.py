@@ -1,0 +1,170 @@
+"""Monitoring in the phases: on, off, silent, kept."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from enos import plugins
+from enos.errors import MonitoringError, StateError
+from enos.phases import metrics
+from enos.phases.session import Session, Workshop, phase, starting
+from enos.testing import Answer, Call, FakeProvider, RecordingProgress, RecordingShell
+
+ON = """\
+provider: {type: fake}
+resources: {any: {control: 1, compute: 1}}
+enable_monitoring: true
+monitoring: {interval: 1s}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "LATE", 0.0)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+
+
+@contextmanager
+def opened(
+    where: Path, shell: RecordingShell, text: str = ON, *, up: bool = True
+) -> Iterator[tuple[Session, RecordingProgress]]:
+    file, progress = where / "demo.yml", RecordingProgress()
+    file.write_text(text)
+    workshop = Workshop(
+        progress=progress, where=where, cache=where / "cache", shell=lambda _: shell
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plugins, "providers", lambda: {"fake": FakeProvider})
+        patch.setattr(plugins, "provider", lambda _: FakeProvider)
+        with starting(file, None, workshop) as session:
+            demand = session.experiment.demand
+            session.save(testbed=session.provider.acquire(demand))
+            if up:
+                with phase(session, metrics.PHASE):
+                    pass
+            yield session, progress
+
+
+def beats(shell: RecordingShell, *hosts: str) -> None:
+    """Let a database answer that has a sample of each host every second."""
+    now = time.time()
+    series = [
+        {
+            "name": "cpu",
+            "tags": {"host": host, "instance": "", "unit": "cores"},
+            "columns": ["time", "value"],
+            "values": [[(now - back) * 1000, 0.5] for back in range(30, -1, -1)],
+        }
+        for host in hosts
+    ]
+    told = json.dumps({"results": [{"series": series}]})
+
+    def answer(call: Call) -> Answer:
+        return Answer(stdout=told if "SELECT" in call.stdin else "")
+
+    shell.script("*fetch(*", answer)
+
+
+def test_without_monitoring_nothing_is_asked_and_nothing_kept(tmp_path: Path) -> None:
+    shell = RecordingShell()
+    off = ON.replace("true", "false")
+    with opened(tmp_path, shell, off, up=False) as (session, _):
+        metrics.run(session)
+
+        assert metrics.covered(session, tmp_path, 0) is None
+        assert metrics.keep(session) is None
+        with pytest.raises(StateError, match="is not monitored"):
+            metrics.planned(session)
+    assert not [line for line in shell.lines if "python3" in line]
+
+
+def test_a_run_that_was_measured_all_along_says_so(tmp_path: Path) -> None:
+    shell = RecordingShell()
+    with opened(tmp_path, shell) as (session, progress):
+        beats(shell, *(host.name for host in session.testbed.hosts))
+        found = metrics.covered(session, tmp_path, time.time() - 20)
+
+    assert found is not None
+    assert found.ok
+    assert json.loads((tmp_path / "metrics.json").read_text())["ok"] is True
+    assert progress.warnings == []
+
+
+def test_a_machine_that_was_not_measured_is_named_in_the_results(
+    tmp_path: Path,
+) -> None:
+    shell = RecordingShell()
+    with opened(tmp_path, shell) as (session, progress):
+        first, second = (host.name for host in session.testbed.hosts)
+        beats(shell, first)
+        found = metrics.covered(session, tmp_path, time.time() - 20)
+
+    assert found is not None
+    kept = json.loads((tmp_path / "metrics.json").read_text())
+    assert [gap["host"] for gap in kept["gaps"]] == [second]
+    assert kept["gaps"][0]["seconds"] == pytest.approx(20, abs=1)
+    assert progress.warnings[0].startswith(f"measures are missing of {second}")
+    with pytest.raises(MonitoringError, match=second):
+        found.require()
+
+
+def test_a_database_that_is_gone_ends_neither_the_run_nor_the_backup(
+    tmp_path: Path,
+) -> None:
+    shell = RecordingShell()
+    shell.on("*python3 -c*", stderr="[Errno 111] Connection refused", returncode=4)
+    with opened(tmp_path, shell) as (session, _):
+        run = metrics.covered(session, tmp_path, time.time() - 20)
+        whole = metrics.keep(session)
+        results = session.directory.results
+
+    assert run is not None
+    assert whole is not None
+    assert (
+        "Connection refused"
+        in json.loads((results / "metrics.json").read_text())["problem"]
+    )
+    for found in (run, whole):
+        with pytest.raises(MonitoringError, match="Connection refused") as failed:
+            found.require()
+        assert failed.value.exit_code == 14
+
+
+def test_the_password_is_made_once_private_and_withheld_from_archives(
+    tmp_path: Path,
+) -> None:
+    with opened(tmp_path, RecordingShell()) as (session, _):
+        first, second = metrics.planned(session), metrics.planned(session)
+        file = session.directory.path / metrics.PASSWORD
+
+        assert first.password == second.password == file.read_text().strip()
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert metrics.passwords(session) == (first.password,)
+
+
+def test_the_status_names_machines_that_are_silent(tmp_path: Path) -> None:
+    shell = RecordingShell()
+    with opened(tmp_path, shell) as (session, _):
+        first, second = (host.name for host in session.testbed.hosts)
+        beats(shell, first)
+        found = metrics.status(session)
+
+    assert [one.host for one in found] == [first, second]
+    assert found[1].age is None
+    metrics.require(found[:1], 1)
+    with pytest.raises(MonitoringError, match=f"{second} had no sample for 3 s"):
+        metrics.require(found, 1)
+
+
+def test_turned_off_it_is_removed_from_the_machines(tmp_path: Path) -> None:
+    shell = RecordingShell()
+    with opened(tmp_path, shell, ON.replace("true", "false")) as (session, _):
+        metrics.run(session)
+
+        assert metrics.PHASE not in session.directory.load().phases
+    removed = [call for call in shell.calls if '"remove": true' in call.stdin]
+    assert len(removed) == 2
