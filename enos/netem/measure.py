@@ -144,10 +144,10 @@ def _trips(
     period = 1000 * (FAST if count > FEWEST else SLOW)
     slowest = max(_asked_ms(pair) for pair in pairs)
     patience = 1000 * PATIENCE + 2 * slowest
-    figures = (str(count + 1), str(period), str(patience))
+    targets = (f"{probes(pair) + 1},{pair.address}" for pair in pairs)
     done = reach.run(
         host.name,
-        ("python3", "-", *figures, *(pair.address for pair in pairs)),
+        ("python3", "-", str(period), str(patience), *targets),
         stdin=standalone("prober.py"),
         timeout=60 + (count * period + patience) / 1000,
     )

@@ -5,7 +5,7 @@ input, since fping and ping take the kernel's time of arrival, which is before a
 netfilter queue: they do not see a delay made where packets arrive. Needs CAP_NET_RAW,
 nothing else.
 
-Usage: ``python3 - COUNT PERIOD_MS PATIENCE_MS ADDRESS…``, prints one JSON object:
+Usage: ``python3 - PERIOD_MS PATIENCE_MS COUNT,ADDRESS…``, prints one JSON object:
 address -> `trips`, the round trips in milliseconds, null for a lost one, and `extra`,
 the number of replies that came again. A reply whose checksum fails is none.
 
@@ -45,15 +45,15 @@ class Prober:
 
     Args:
         targets: addresses, IPv4 and IPv6 mixed.
-        count: requests to each.
+        counts: requests to each.
 
     """
 
-    def __init__(self, targets: list[str], count: int) -> None:
+    def __init__(self, targets: list[str], counts: list[int]) -> None:
         self.targets = targets
         self.mark = os.getpid() & 0xFFFF
         self.sent: dict[tuple[int, int], float] = {}
-        self.trips: list[list[float | None]] = [[None] * count for _ in targets]
+        self.trips: list[list[float | None]] = [[None] * count for count in counts]
         self.extra = [0] * len(targets)
         self.versions = [6 if ":" in target else 4 for target in targets]
         self.sockets = {version: _socket(version) for version in set(self.versions)}
@@ -109,23 +109,24 @@ def _socket(version: int) -> socket.socket:
     return one
 
 
-def main(count: int, period: float, patience: float, targets: list[str]) -> None:
-    """Probe all targets, evenly over each period, and print what came back."""
+def main(period: float, patience: float, words: list[str]) -> None:
+    """Probe all targets, all for as long as the one probed most, and print it."""
     hurry()
-    prober = Prober(targets, count)
+    pairs = [word.partition(",") for word in words]
+    counts, targets = [int(one) for one, _, _ in pairs], [to for _, _, to in pairs]
+    prober = Prober(targets, counts)
     start = time.monotonic()
-    for turn in range(count):
-        for place in range(len(targets)):
-            due = start + period * (turn + place / len(targets))
-            prober.listen(due)
-            prober.send(place, turn)
+    for turn in range(max(counts)):
+        for place, count in enumerate(counts):
+            own, rest = divmod(turn, max(counts) // count)
+            if rest or own >= count:
+                continue
+            prober.listen(start + period * (turn + place / len(targets)))
+            prober.send(place, own)
     prober.listen(time.monotonic() + patience)
     found = zip(targets, prober.trips, prober.extra)  # noqa: B905 (3.8)
     json.dump({to: {"trips": t, "extra": n} for to, t, n in found}, sys.stdout)
 
 
 if __name__ == "__main__":
-    main(
-        int(sys.argv[1]), float(sys.argv[2]) / 1000, float(sys.argv[3]) / 1000,
-        sys.argv[4:],
-    )  # fmt: skip
+    main(float(sys.argv[1]) / 1000, float(sys.argv[2]) / 1000, sys.argv[3:])

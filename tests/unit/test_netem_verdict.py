@@ -214,6 +214,14 @@ def test_bursts_widen_the_interval_of_a_loss() -> None:
     assert quantity("loss", found(*trips, of=pair(bursty, Shaping()))).ok
 
 
+def test_a_packet_the_machines_lose_by_themselves_is_no_fault() -> None:
+    few = found(*[None] * 4, *[50.0] * 996)
+    many = found(*[None] * 20, *[50.0] * 980)
+
+    assert quantity("loss", few).ok
+    assert not quantity("loss", many).ok
+
+
 def test_both_ends_have_verdicts_of_their_own() -> None:
     one = MeasuredPair(pair=pair(), trips=Trips.of([50]), trips_back=Trips.of([90]))
     several = verdicts(Measurement(pairs=(one,)))
