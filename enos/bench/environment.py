@@ -12,11 +12,13 @@ import re
 import shutil
 import tarfile
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
+from uuid import uuid4
 
 from enos.errors import CapabilityError, ProcessError
 from enos.process import Shell
@@ -220,7 +222,7 @@ def install(
 
         def bring(archive: Path) -> None:
             step.awaiting(f"{archive.name} to be copied and unpacked")
-            there = f"/tmp/enos-{archive.name}"  # noqa: S108 - the one place every account may write
+            there = f"/tmp/enos-{uuid4().hex[:8]}-{archive.name}"  # noqa: S108 - the one place every account may write
             copy_to(shell, host, archive, PurePosixPath(there), sockets=sockets)
             run("tar", "--no-same-owner", "-C", str(made.site), "-xzf", there)
             run("rm", "-f", there)
@@ -244,7 +246,8 @@ def _keep_bytecode(
     """Bring the bytecode home for the next bench host."""
     script = 'cd "$1" && find . -name "*.pyc" -print0 | tar --null -T - -czf -'
     argv = ssh_argv(host, ("sh", "-c", script, "sh", str(made.site)), sockets=sockets)
-    part = made.bytecode.with_suffix(f".{os.getpid()}.part")
+    owner = f"{os.getpid()}-{threading.get_ident()}"  # hosts are prepared side by side
+    part = made.bytecode.with_suffix(f".{owner}.part")
 
     def keep(stream: IO[bytes]) -> None:
         with part.open("wb") as target:

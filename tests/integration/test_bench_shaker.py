@@ -190,7 +190,10 @@ def test_agents_end_when_enos_is_killed_and_the_run_goes_on(
     until(lambda: not processes("iperf3 -s -p 5201"))
     until(lambda: not processes("runner.py"))
     assert not (results / "01-mine" / "outcome.json").exists()
-    short = workload(tmp_path, "shaker: {file: mine.yml, between: [grp2, grp1]}\n")
+    (tmp_path / "short.yml").write_text(
+        "execution: {tests: [{title: Ping, class: flent, method: ping, time: 1}]}\n"
+    )
+    short = workload(tmp_path, "shaker: {file: short.yml, between: [grp2, grp1]}\n")
     (again,) = run_workload(
         short, place.bench, spec={}, results=results, traffic=place.traffic()
     )

@@ -44,6 +44,11 @@ PORT = 15210
 
 POLLING = 1  # seconds between an agent's questions
 JOINING = {Where.NODES: 60, Where.GUESTS: 900, Where.BENCH_HOST: 60}
+"""Seconds for agents to come up. Emulated guests take their time."""
+
+LOSING = {Where.NODES: 20, Where.GUESTS: 60, Where.BENCH_HOST: 60}
+"""Seconds past the end of its test after which a silent agent is lost."""
+
 _TOLD = re.compile(r"Waiting for quorum|New stack")
 
 
@@ -311,6 +316,7 @@ def options(run: ShakerRun, guests: Guests | None, address: str) -> list[str]:
         *("--scenario", "one"),  # required, and given otherwise
         *("--polling-interval", str(POLLING)),
         *("--agent-join-timeout", str(JOINING[run.where])),
+        *("--agent-loss-timeout", str(LOSING[run.where])),
     ]
     if guests is not None:
         listed += ["--image-name", run.image or guests.image]
