@@ -11,8 +11,18 @@ from enos.report.runs import Event, Run, Scenario
 MOST = 6
 """Lines of a cell; more are counted instead."""
 
-QUANTITIES = {"rtt": "round trip", "loss": "loss", "rate": "rate"}
-_SHAPES = ("delay", "jitter", "rate", "loss", "duplicate", "reorder", "corrupt")
+QUANTITIES = {
+    "rtt": "round trip",
+    "jitter": "jitter",
+    "loss": "loss",
+    "duplicate": "duplicates",
+    "reorder": "reordered",
+    "rate": "rate",
+}
+"""What verdicts are about → its name, in the order in which they are told."""
+
+_UNITS = {"rtt": "ms", "jitter": "ms", "rate": "Mbit/s"}
+_ENDS = ("src", "dst", "symmetric", "network")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,15 +65,9 @@ def figure(quantity: str, value: float | None) -> str:
     """
     if value is None:
         return "nothing"
-    match quantity:
-        case "rtt":
-            return f"{value:.4g} ms" if abs(value) >= 1 else f"{value:.3g} ms"
-        case "loss":
-            return f"{value:.3g} %"
-        case "rate":
-            return f"{value / 1e6:.4g} Mbit/s"
-        case _:
-            return f"{value:.4g}"
+    scaled = value / 1e6 if quantity == "rate" else value
+    digits = 4 if abs(scaled) >= 1 else 3
+    return f"{scaled:.{digits}g} {_UNITS.get(quantity, '%')}"
 
 
 def seconds(value: float) -> str:
@@ -157,7 +161,12 @@ def _network(readings: Readings) -> Compared:
             there.append(f"{name} before: {_range(quantity, before)}")
     return Compared(
         title="Network",
-        asked=_short(_constraints(resolved.get("constraints", {}))),
+        asked=_short(
+            [
+                *_constraints(resolved.get("constraints", {})),
+                *(f"by hand: {_constraint(one)}" for one in readings.by_hand),
+            ]
+        ),
         there=tuple(there),
         measured=tuple(_measured(links)),
         ok=all(link.ok for link in links) if links else None,
@@ -191,19 +200,25 @@ def _range(quantity: str, values: list[float]) -> str:
 def _constraints(plain: Mapping[str, Any]) -> list[str]:
     if not plain.get("enable", True):
         return ["no emulation"]
-    defaults = _shape({name: plain.get(f"default_{name}") for name in _SHAPES})
-    lines = [f"between groups: {defaults}"] if defaults else []
-    for one in plain.get("constraints", ()):
-        arrow = "↔" if one.get("symmetric") else "→"
-        lines.append(f"{one.get('src')} {arrow} {one.get('dst')}: {_shape(one)}")
-    return lines
+    names = ("delay", "rate", "loss")
+    defaults = _shape({name: plain.get(f"default_{name}") for name in names})
+    spared = ", ".join(map(str, plain.get("exclude") or ()))
+    between = f"between groups but {spared}" if spared else "between groups"
+    lines = [f"{between}: {defaults}"] if defaults else []
+    return lines + [_constraint(one) for one in plain.get("constraints", ())]
+
+
+def _constraint(plain: Mapping[str, Any]) -> str:
+    arrow = "↔" if plain.get("symmetric") else "→"
+    network = f" on {plain['network']}" if plain.get("network") else ""
+    return f"{plain.get('src')} {arrow} {plain.get('dst')}{network}: {_shape(plain)}"
 
 
 def _shape(plain: Mapping[str, Any]) -> str:
     parts = (
-        f"{name} {_amount(plain[name])}"
-        for name in _SHAPES
-        if plain.get(name) is not None
+        f"{name.replace('_', ' ')} {_amount(value)}"
+        for name, value in plain.items()
+        if name not in _ENDS and value is not None
     )
     return ", ".join(parts)
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Protocol
 
+from enos.report.readings import Measured
 from enos.report.timeline import Line, Plot, Point
 
-MOST = 12
+MOST = 8
 """Lines of a lane; of more, those with the greatest means are drawn."""
 
 NICS = re.compile(r"(eth|en|ib|wl|bond)\w*")
@@ -44,21 +45,21 @@ class Wanted:
     """A lane that is drawn when there is something for it.
 
     Attributes:
-        instances: those that are drawn; None for all.
+        summed: over these instances of a host; None for a line for each.
 
     """
 
     title: str
     measure: str
-    instances: re.Pattern[str] | None = None
+    summed: re.Pattern[str] | None = None
 
 
 USUAL = (
     Wanted(title="CPU", measure="cpu"),
     Wanted(title="Memory", measure="memory"),
     Wanted(title="Queued messages", measure="rabbitmq_messages"),
-    Wanted(title="Network, received", measure="net_rx", instances=NICS),
-    Wanted(title="Network, sent", measure="net_tx", instances=NICS),
+    Wanted(title="Network, received", measure="net_rx", summed=NICS),
+    Wanted(title="Network, sent", measure="net_tx", summed=NICS),
     Wanted(title="Disk, written", measure="disk_write"),
     Wanted(title="Database queries", measure="mariadb_queries"),
     Wanted(title="CPU of containers", measure="container_cpu"),
@@ -88,7 +89,9 @@ def plots(
 
 
 def _plots(lane: Wanted, several: Iterable[Sampled]) -> Iterator[Plot]:
-    drawn = [one for one in several if one.points and _matches(one, lane.instances)]
+    drawn = [one for one in several if one.points]
+    if lane.summed:
+        drawn = _sums(drawn, lane.summed)
     for unit in dict.fromkeys(one.unit for one in drawn):
         lines = [one for one in drawn if one.unit == unit]
         shown = sorted(lines, key=_mean, reverse=True)[:MOST]
@@ -101,8 +104,29 @@ def _plots(lane: Wanted, several: Iterable[Sampled]) -> Iterator[Plot]:
         )
 
 
-def _matches(one: Sampled, instances: re.Pattern[str] | None) -> bool:
-    return instances is None or bool(instances.fullmatch(one.instance))
+def _sums(several: Iterable[Sampled], instances: re.Pattern[str]) -> list[Sampled]:
+    """Return a line for each host: the sum, where every one of them was sampled."""
+    hosts: dict[tuple[str, str], list[Sampled]] = {}
+    for one in several:
+        if instances.fullmatch(one.instance):
+            hosts.setdefault((one.host, one.unit), []).append(one)
+    return [_sum(members) for members in hosts.values()]
+
+
+def _sum(members: Sequence[Sampled]) -> Sampled:
+    values: dict[float, list[float]] = {}
+    for one in members:
+        for at, value in one.points:
+            values.setdefault(at, []).append(value)
+    whole = ((at, sum(v)) for at, v in values.items() if len(v) == len(members))
+    first = members[0]
+    return Measured(
+        measure=first.measure,
+        host=first.host,
+        instance="",
+        unit=first.unit,
+        points=tuple(sorted(whole)),
+    )
 
 
 def _line(one: Sampled, among: Sequence[Sampled]) -> Line:

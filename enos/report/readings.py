@@ -81,6 +81,7 @@ class Readings:
 
     Attributes:
         journal: events with `time`, `kind` and `what`.
+        by_hand: constraints of `enos tc --set`, in the words of the file.
         resolved: the experiment with its defaults.
         notes: what is there and could not be read.
 
@@ -93,6 +94,7 @@ class Readings:
     versions: Mapping[str, str] = field(default_factory=dict)
     machines: tuple[Machine, ...] = ()
     backend: str = ""
+    by_hand: tuple[Mapping[str, Any], ...] = ()
     links: tuple[Link, ...] = ()
     runs: tuple[Run, ...] = ()
     series: tuple[Measured, ...] = ()
@@ -118,7 +120,7 @@ def read(material: Mapping[str, str]) -> Readings:
             return default
 
     machines, versions = reading("results/machines.json", _machines, ((), {}))
-    backend, links = reading("results/tc.json", _links, ("", ()))
+    backend, links, by_hand = reading("results/tc.json", _links, ("", (), ()))
     manifest = reading("manifest.json", _versions, {})
     runs = [
         read_run(name, lambda path, reader: reading(path, reader, ()))
@@ -132,6 +134,7 @@ def read(material: Mapping[str, str]) -> Readings:
         versions={**manifest, **versions},
         machines=machines,
         backend=backend,
+        by_hand=by_hand,
         links=links,
         runs=tuple(run for run in runs if run.scenarios or run.events),
         series=reading("results/measures.json", _series, ()),
@@ -209,9 +212,16 @@ def _machine(plain: Mapping[str, Any]) -> Machine:
     )
 
 
-def _links(text: str) -> tuple[str, tuple[Link, ...]]:
+def _links(
+    text: str,
+) -> tuple[str, tuple[Link, ...], tuple[Mapping[str, Any], ...]]:
     plain = json.loads(text)
-    return str(plain["backend"]), tuple(_link(one) for one in plain["verdicts"])
+    links = tuple(_link(one) for one in plain["verdicts"])
+    return (
+        str(plain["backend"]),
+        links,
+        tuple(dict(one) for one in plain.get("set", ())),
+    )
 
 
 def _link(plain: Mapping[str, Any]) -> Link:

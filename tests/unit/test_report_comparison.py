@@ -119,6 +119,14 @@ def test_of_many_machines_only_some_are_named() -> None:
     assert row.there[-1] == "and 35 more"
 
 
+def test_what_was_set_by_hand_was_asked_too() -> None:
+    by_hand = {"src": "a", "dst": "b", "delay": "25ms", "symmetric": True}
+
+    row = rows(Readings(by_hand=(by_hand,)))["Network"]
+
+    assert row.asked == ("by hand: a ↔ b: delay 25ms",)
+
+
 def test_quantities_are_told_in_the_units_they_were_asked_in() -> None:
     constraints = {
         "default_delay": {"ms": 12.5},

@@ -1,5 +1,5 @@
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from enos.metrics.series import Series
 from enos.report.lanes import MOST, USUAL, plots, wanted
@@ -28,31 +28,38 @@ def test_lanes_come_in_their_order_and_only_when_there_is_something() -> None:
 
 
 def test_a_line_is_named_by_what_tells_it_from_the_others() -> None:
-    cpu, network = plots(
+    cpu, containers = plots(
         [
             series("cpu", "control-1"),
             series("cpu", "compute-1"),
-            series("net_tx", "control-1", "eth0"),
-            series("net_tx", "control-1", "eth1"),
+            series("container_cpu", "control-1", "nova_api"),
+            series("container_cpu", "control-1", "mariadb"),
         ]
     )
 
     assert [line.label for line in cpu.lines] == ["control-1", "compute-1"]
-    assert [line.label for line in network.lines] == [
-        "eth0 control-1",
-        "eth1 control-1",
+    assert [line.label for line in containers.lines] == [
+        "nova_api control-1",
+        "mariadb control-1",
     ]
 
 
-def test_bridges_and_taps_do_not_count_traffic_again() -> None:
+def test_the_traffic_of_a_machine_is_that_of_its_physical_interfaces() -> None:
     names = ("eth0", "enp3s0", "lo", "br-ex", "tap1f", "qvo12", "docker0")
 
-    (network,) = plots([series("net_rx", instance=name) for name in names])
+    (network,) = plots([series("net_rx", instance=name, value=2.0) for name in names])
 
-    assert [line.label for line in network.lines] == [
-        "eth0 control-1",
-        "enp3s0 control-1",
-    ]
+    (line,) = network.lines
+    assert line.label == "control-1"
+    assert line.points == ((1.0, 4.0), (2.0, 4.0))
+
+
+def test_a_sum_is_only_where_all_of_it_was_sampled() -> None:
+    half = replace(series("net_rx", instance="eth1"), points=((2.0, 5.0), (3.0, 5.0)))
+
+    (network,) = plots([series("net_rx", instance="eth0"), half])
+
+    assert network.lines[0].points == ((2.0, 6.0),)
 
 
 def test_of_many_lines_the_greatest_are_drawn_and_the_title_says_so() -> None:
@@ -60,9 +67,9 @@ def test_of_many_lines_the_greatest_are_drawn_and_the_title_says_so() -> None:
 
     (lane,) = plots(many)
 
-    assert lane.title == "CPU of containers (12 of 40)"
+    assert lane.title == "CPU of containers (8 of 40)"
     assert len(lane.lines) == MOST
-    assert [line.label for line in lane.lines][:2] == ["c28 control-1", "c29 control-1"]
+    assert [line.label for line in lane.lines][:2] == ["c32 control-1", "c33 control-1"]
 
 
 def test_any_measure_can_be_asked_for() -> None:

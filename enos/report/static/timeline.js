@@ -200,9 +200,10 @@
     const options = base(lane, PLOT + (bottom ? AXIS : 0), bottom, {draw: [marks]});
     options.scales.y = {range: (u, min, max) => [Math.min(0, min ?? 0), (max > 0 ? max : 1) * 1.08]};
     options.padding = [7, RIGHT, bottom ? 2 : 7, 0];
+    const unit = lane.unit.length > 5 ? "" : lane.unit;
     options.axes.push({scale: "y", size: GUTTER, incrs: PREFIXES[lane.unit] ? BINARY : undefined, stroke: "#57606a", font: FONT, gap: 4, space: 26,
       grid: {stroke: "#e6e9ed", width: 1}, ticks: {show: false},
-      values: (u, splits) => splits.map((v) => value(v, lane.unit))});
+      values: (u, splits) => splits.map((v) => value(v, unit))});
     options.series = [{}].concat(lane.lines.map((line, number) => ({
       label: line.label, scale: "y", stroke: PALETTE[number % PALETTE.length], width: 1.5,
       dash: number >= PALETTE.length ? [6, 3] : undefined, points: {show: false},
@@ -224,14 +225,15 @@
   function draw(lane, bottom) {
     const box = make("div", "lane " + lane.kind, root);
     const side = make("div", "side", box);
-    make("div", "title", side, lane.title);
+    const long = lane.unit && lane.unit.length > 5 && !lane.title.includes(lane.unit);
+    make("div", "title", side, lane.title + (long ? " (" + lane.unit + ")" : ""));
     const made = lane.kind === "bars" ? bars(lane, bottom) : plot(lane, bottom);
     const place = make("div", "chart", box);
     const u = new uPlot(made.options, made.columns, place);
     charts.push(u);
     const readings = (lane.lines || []).map((line, number) => {
       const item = make("button", "key", side);
-      item.title = "show or hide";
+      item.title = line.label + ": show or hide";
       const dot = make("i", "", item);
       dot.style.background = PALETTE[number % PALETTE.length];
       make("span", "name", item, line.label);
