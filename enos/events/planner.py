@@ -15,6 +15,7 @@ from enos.events.situation import (
     Situation,
     states,
 )
+from enos.netem import HostCommands
 from enos.testbed import Host
 
 
@@ -45,9 +46,13 @@ def plan_events(timeline: Timeline, ground: Ground) -> EventsPlan:
     return EventsPlan(
         steps=tuple(steps),
         origin=timeline.origin,
-        before={name: before[name].emulation for name in _reshaped(steps)},
+        before={name: _told(before[name]) for name in _reshaped(steps)},
         switched=_brought_back(steps, ground),
     )
+
+
+def _told(state: HostState) -> HostCommands | None:
+    return state.emulation.commands if state.emulation else None
 
 
 def _step(

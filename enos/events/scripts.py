@@ -11,7 +11,7 @@ from importlib.resources import files
 from textwrap import indent
 
 from enos.events.cut import TABLE, absence
-from enos.events.situation import HostState
+from enos.events.situation import Emulation, HostState
 from enos.netem import HostCommands
 from enos.netem.commands import clearing_script
 
@@ -118,15 +118,13 @@ def _partition(before: HostState, after: HostState) -> Iterator[HostTask]:
     yield HostTask(files=(("cut.nft", rules),), steps=("cut",), shown=shown)
 
 
-def _emulation(
-    before: HostCommands | None, after: HostCommands | None
-) -> Iterator[HostTask]:
+def _emulation(before: Emulation | None, after: Emulation | None) -> Iterator[HostTask]:
     if before == after:
         return
-    shown = after.text if after else "# no emulation\n"
-    yield HostTask(
-        files=(("network.sh", emulated(after)),), steps=("emulate",), shown=shown
-    )
+    told = after.commands if after else None
+    shown = told.text if told else "# no emulation\n"
+    script = ("network.sh", emulated(told))
+    yield HostTask(files=(script,), steps=("emulate",), shown=shown)
 
 
 def _services(before: HostState, after: HostState) -> Iterator[HostTask]:

@@ -13,7 +13,16 @@ from enos.config.constraints import ConstraintSpec, NetworkConstraints
 from enos.config.events import Event, Heal, LinkChange, Partition, Switch, Verb
 from enos.errors import CapabilityError, ConfigError, listed
 from enos.events.cut import Cut, cuts
-from enos.netem import Backend, HostCommands, Vip, commands, plan_emulation
+from enos.netem import (
+    Backend,
+    EmulationPlan,
+    Flow,
+    HostCommands,
+    Interface,
+    Vip,
+    commands,
+    plan_emulation,
+)
 from enos.testbed import Host, Testbed
 
 Argv = tuple[str, ...]
@@ -45,16 +54,16 @@ class Ground:
     switch: Callable[[Host, Verb], tuple[Argv, ...]] | None = None
 
     @cached_property
-    def before(self) -> Mapping[str, HostCommands]:
-        """Return what each host does for the emulation before the run."""
+    def before(self) -> Mapping[str, "Emulation"]:
+        """Return what each host emulates before the run."""
         return self.emulation(())
 
     def emulation(
         self, changes: tuple[ConstraintSpec, ...]
-    ) -> Mapping[str, HostCommands]:
-        """Return what each host does once these changes hold.
+    ) -> Mapping[str, "Emulation"]:
+        """Return what each host emulates once these changes hold.
 
-        Raises EmulationError or CapabilityError for what cannot be emulated.
+        Raises EmulationError for what cannot be emulated.
         """
         laid = (*self.constraints.overrides, *changes)
         plan = plan_emulation(
@@ -63,7 +72,16 @@ class Ground:
             vips=self.vips,
             controller=self.controller,
         )
-        return commands(plan, self.backend)
+        interfaces: dict[str, tuple[Interface, ...]] = {}
+        for one in plan.interfaces:
+            interfaces[one.host] = (*interfaces.get(one.host, ()), _bare(one))
+        return {
+            host: Emulation(
+                plan=EmulationPlan(interfaces=own, spared_ports=plan.spared_ports),
+                backend=self.backend,
+            )
+            for host, own in interfaces.items()
+        }
 
     def places(self, names: tuple[str, ...]) -> tuple[Host, ...]:
         """Return the hosts that machines, groups or roles stand for, all for none."""
@@ -107,6 +125,40 @@ class Ground:
                 "containers: `docker ps` on the host",
             )
         return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emulation:
+    """What one host emulates; its commands are made when somebody needs them.
+
+    Attributes:
+        plan: the host's interfaces and nothing else.
+
+    """
+
+    plan: EmulationPlan
+    backend: Backend
+
+    @property
+    def commands(self) -> HostCommands:
+        """Return what the host does for it.
+
+        Raises CapabilityError or EmulationError where the back end cannot.
+        """
+        return next(iter(commands(self.plan, self.backend).values()))
+
+
+def _bare(interface: Interface) -> Interface:
+    """Return the interface without the constraints that its flows go back to."""
+
+    def bare(flows: tuple[Flow, ...]) -> tuple[Flow, ...]:
+        return tuple(replace(flow, asked="", priority=0) for flow in flows)
+
+    return replace(
+        interface,
+        outgoing=bare(interface.outgoing),
+        incoming=bare(interface.incoming),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +252,7 @@ class HostState:
 
     """
 
-    emulation: HostCommands | None = None
+    emulation: Emulation | None = None
     cut: Cut | None = None
     stopped: tuple[str, ...] = ()
     paused: tuple[str, ...] = ()

@@ -255,7 +255,7 @@ def test_a_stopped_machine_comes_back_however_it_is() -> None:
             ("docker", "unpause", "enos-paper-compute-1"),
         )
     }
-    assert whole.before["compute-1"] == GROUND.before["compute-1"]
+    assert whole.before["compute-1"] == GROUND.before["compute-1"].commands
 
 
 def test_states_lead_into_one_another() -> None:
