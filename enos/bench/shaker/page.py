@@ -77,11 +77,14 @@ def shown(value: float | None) -> str:
 def _row(measure: Measure) -> dict[str, Any]:
     told = measure.statistics
     names = ("mean", "stdev", "min", "median", "p95", "max")
+    several = len(measure.values) > 1
     return {
         "label": measure.label,
         "metric": measure.metric,
         "unit": measure.unit,
         "count": told["count"],
-        "figures": [shown(told.get(name)) for name in names],
+        "figures": [
+            shown(told.get(name)) if several or name == "mean" else "" for name in names
+        ],
         "points": points(measure.values),
     }
