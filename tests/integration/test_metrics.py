@@ -1,6 +1,5 @@
 """Real collectd and InfluxDB: measured, cut off, saved, wiped, brought up again."""
 
-import gzip
 import json
 import os
 import shutil
@@ -8,11 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import IO
 
@@ -271,46 +269,47 @@ def test_a_database_that_is_gone_cannot_be_saved_and_says_so(
     assert (folder / "earlier").exists()
 
 
-class Full(BaseHTTPRequestHandler):
-    """A database whose disk is full until it is told that it is not."""
-
-    full = True
-    taken: list[str] = []  # noqa: RUF012 - one server in one test
-
-    def do_POST(self) -> None:
-        packed = self.rfile.read(int(self.headers["Content-Length"]))
-        body = gzip.decompress(packed).decode()
-        if not Full.full:
-            Full.taken += body.splitlines()
-        self.send_response(500 if Full.full else 204)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Keep the test quiet."""
+SMALL = 'mount -t tmpfs -o size=2m tmpfs "$1" && exec "$0" -config "$2"'
+"""For sh(1), in a mount namespace of its own: InfluxDB on a disk of 2 MB."""
 
 
-def test_a_full_database_gets_every_point_once_when_it_has_room_again() -> None:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Full)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_port}"
-    writer = Writer(host="a b", url=url, database="enos", user="u", password="p")
+def test_a_full_database_gets_every_point_when_it_has_room_again(
+    station: Station, tmp_path: Path
+) -> None:
+    port, backup = free_ports()
+    bind, config = f"127.0.0.1:{port}", tmp_path / "influxdb.conf"
+    config.write_text(influxdb_conf(bind, tmp_path, backup=backup, accounts=False))
+    (tmp_path / "data").mkdir()
+    influxd = station.place / "root/usr/bin/influxd"
+    inside = ("unshare", "--mount", *(() if os.geteuid() == 0 else ("-r",)))
+    argv = (*inside, "sh", "-c", SMALL, influxd, tmp_path / "data", config)
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(argv, stdout=log, stderr=log)
+    database = Influx(url=f"http://{bind}", link=OverHttp())
+    writer = Writer(host="a b", url=database.url, database="enos", user="", password="")
+    filler = Path(f"/proc/{process.pid}/root{tmp_path}/data/filler")
     try:
-        writer.take(1, [Sample("cpu", 0.5, "cores"), Sample("load", 2, "processes")])
+        station.until(lambda: database.ensure() or True)
+        fill(filler)
+        writer.take(1, [Sample(f"m{n}", n, "B") for n in range(2000)])
         writer.send()
-        assert (writer.waiting, writer.problem) == (2, "500 Internal Server Error")
-        Full.full = False
-        writer.take(2, [Sample("cpu", 0.75, "cores")])
+        assert (writer.waiting, writer.problem[:3]) == (2000, "500")
+        filler.unlink()
+        writer.take(2, [Sample("m7", 0.75, "B")])
         writer.send()
+        (found,) = query(database, measures=["m7"], hosts=["a b"])
     finally:
-        server.shutdown()
-        server.server_close()
+        process.kill()
+        process.wait()
 
     assert (writer.waiting, writer.problem) == (0, "")
-    assert Full.taken == [
-        "cpu,host=a\\ b,unit=cores value=0.5 1000",
-        "load,host=a\\ b,unit=processes value=2 1000",
-        "cpu,host=a\\ b,unit=cores value=0.75 2000",
-    ]
+    assert found.points == ((1.0, 7.0), (2.0, 0.75))
+
+
+def fill(path: Path) -> None:
+    with suppress(OSError), path.open("wb", buffering=0) as sink:
+        while sink.write(bytes(4096)):
+            pass
 
 
 def test_waiting_points_survive_the_end_of_the_agent(tmp_path: Path) -> None:
