@@ -99,7 +99,7 @@ def test_every_lane_is_drawn_on_one_axis(shown: tuple[str, str]) -> None:
     document, _ = shown
 
     assert 'data-ready="5"' in document  # phases, benchmark, events, CPU, memory
-    assert document.count("<canvas") == 5
+    assert document.count("<canvas") == 6  # and the axis
     widths = set(
         re.findall(r'<div class="u-over" style="([^"]*?width: [\d.]+px)', document)
     )

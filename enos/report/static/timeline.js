@@ -68,7 +68,10 @@
   function zoom(min, max) {
     shown.min = Math.max(min, whole[0]);
     shown.max = Math.min(max, whole[1]);
-    for (const chart of charts) chart.setScale("x", {min: shown.min, max: shown.max});
+    for (const {u, refresh} of charts) {
+      if (refresh) refresh(u);
+      u.setScale("x", {min: shown.min, max: shown.max});
+    }
     for (const button of document.querySelectorAll("#timeline .windows button"))
       button.classList.toggle("on", +button.dataset.min <= shown.min + 0.01 && Math.abs(button.dataset.max - shown.max) < 0.01
         && Math.abs(button.dataset.min - shown.min) < 0.01);
@@ -90,12 +93,12 @@
     c.restore();
   }
 
-  function base(lane, height, bottom, hooks) {
+  function base(kind, height, bottom, hooks) {
     return {
       width: 600, height, padding: [2, RIGHT, 2, 0],
       legend: {show: false},
       cursor: {
-        y: false, points: {show: lane.kind === "plot", size: 6},
+        y: false, points: {show: kind === "plot", size: 6},
         drag: {x: true, y: false, setScale: false},
         focus: {prox: 16},
         sync: {key: "time", setSeries: false,
@@ -172,19 +175,27 @@
     return kept > 2 ? text.slice(0, kept) + "…" : "";
   }
 
-  function bars(lane, bottom) {
-    const tops = places(lane.rows);
-    const height = tops[lane.rows.length] + 4 + (bottom ? AXIS : 0);
-    const options = base(lane, height, bottom, {draw: [(u) => drawBars(u, lane.rows, tops), marks]});
+  function bars(lane) {
+    let rows = lane.rows, tops = places(rows);
+    const options = base("bars", tops[rows.length] + 4, false,
+                         {draw: [(u) => drawBars(u, rows, tops), marks]});
     options.scales.y = {auto: false, min: 0, max: 1};
     options.axes.push({scale: "y", size: GUTTER, show: true, grid: {show: false},
                        ticks: {show: false}, values: () => []});
     options.series = [{}, {scale: "y", show: true, paths: () => null, points: {show: false}}];
     const found = (at, y) => {
-      const row = lane.rows[tops.findLastIndex((edge) => edge <= y)] || [];
+      const row = rows[tops.findLastIndex((edge) => edge <= y)] || [];
       return row.find(([start, end]) => at >= start && at <= Math.max(end, start + (shown.max - shown.min) / 400));
     };
-    return {options, columns: [[first, last], [null, null]], found};
+    // Rows with nothing in what is shown make room for those that have something.
+    const refresh = (u) => {
+      const seen = lane.rows.filter((row) => row.some(([start, end]) => end >= shown.min && start <= shown.max));
+      u.root.closest(".lane").hidden = seen.length === 0;
+      rows = seen.length ? seen : lane.rows;
+      tops = places(rows);
+      u.setSize({width: u.width, height: tops[rows.length] + 4});
+    };
+    return {options, columns: [[first, last], [null, null]], found, refresh};
   }
 
   function tellBar([start, end, label, kind, ok, note]) {
@@ -196,10 +207,10 @@
 
   // --- lanes of lines ------------------------------------------------------------
 
-  function plot(lane, bottom) {
-    const options = base(lane, PLOT + (bottom ? AXIS : 0), bottom, {draw: [marks]});
+  function plot(lane) {
+    const options = base("plot", PLOT, false, {draw: [marks]});
     options.scales.y = {range: (u, min, max) => [Math.min(0, min ?? 0), (max > 0 ? max : 1) * 1.08]};
-    options.padding = [7, RIGHT, bottom ? 2 : 7, 0];
+    options.padding = [7, RIGHT, 7, 0];
     const unit = lane.unit.length > 5 ? "" : lane.unit;
     options.axes.push({scale: "y", size: GUTTER, incrs: PREFIXES[lane.unit] ? BINARY : undefined, stroke: "#57606a", font: FONT, gap: 4, space: 26,
       grid: {stroke: "#e6e9ed", width: 1}, ticks: {show: false},
@@ -222,15 +233,15 @@
 
   // --- the page ------------------------------------------------------------------
 
-  function draw(lane, bottom) {
+  function draw(lane) {
     const box = make("div", "lane " + lane.kind, root);
     const side = make("div", "side", box);
     const long = lane.unit && lane.unit.length > 5 && !lane.title.includes(lane.unit);
     make("div", "title", side, lane.title + (long ? " (" + lane.unit + ")" : ""));
-    const made = lane.kind === "bars" ? bars(lane, bottom) : plot(lane, bottom);
+    const made = lane.kind === "bars" ? bars(lane) : plot(lane);
     const place = make("div", "chart", box);
     const u = new uPlot(made.options, made.columns, place);
-    charts.push(u);
+    charts.push({u, refresh: made.refresh});
     const readings = (lane.lines || []).map((line, number) => {
       const item = make("button", "key", side);
       item.title = line.label + ": show or hide";
@@ -250,6 +261,18 @@
     u.hooks.setCursor = [() => readings.forEach((told, number) => {
       told.textContent = u.cursor.idx == null ? "" : value(near(u, number + 1, u.cursor.idx), lane.unit);
     })];
+  }
+
+  function axis() {
+    const box = make("div", "lane", root);
+    make("div", "side", box);
+    const options = base("bars", AXIS + 4, true, {});
+    options.scales.y = {auto: false, min: 0, max: 1};
+    options.axes.push({scale: "y", size: GUTTER, show: true, grid: {show: false},
+                       ticks: {show: false}, values: () => []});
+    options.series = [{}, {scale: "y", paths: () => null, points: {show: false}}];
+    charts.push({u: new uPlot(options, [[first, last], [null, null]], make("div", "chart", box))});
+    make("div", "axis dim", root, "time since " + utc(0));
   }
 
   function point(u, made, lane, event) {
@@ -279,13 +302,14 @@
   }
 
   buttons();
-  data.lanes.forEach((lane, number) => draw(lane, number === data.lanes.length - 1));
-  make("div", "axis dim", root, "time since " + utc(0));
+  data.lanes.forEach(draw);
+  axis();
   function fit() {
-    for (const u of charts) u.setSize({width: Math.max(u.root.parentNode.clientWidth, 200), height: u.height});
+    const width = Math.max(charts[charts.length - 1].u.root.parentNode.clientWidth, 200);
+    for (const {u} of charts) u.setSize({width, height: u.height});
   }
   new ResizeObserver(fit).observe(root);
   fit();
-  root.dataset.ready = charts.length;
+  root.dataset.ready = data.lanes.length;
   zoom(...data.shown[0] === first && data.shown[1] === last ? whole : data.shown);
 })();
