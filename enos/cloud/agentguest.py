@@ -66,7 +66,7 @@ shift 2
 setsid "$@" < /dev/null > /dev/console 2>&1 &
 """
 _TRIAL = "from shaker.agent import agent"
-_INITTAB = "::respawn:/usr/bin/iperf3 -s -D -I /run/iperf3.pid\n"
+_INITTAB = "::respawn:/usr/bin/iperf3 -s >/dev/null 2>&1\n"
 
 
 def agent_image(
