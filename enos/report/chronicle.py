@@ -62,33 +62,44 @@ def timeline(
         plots: lanes of measures, drawn below the others.
 
     """
-    phases = phase_bars(readings.journal)
     changed = (*(c for one in readings.runs for c in changes(one.events)), *happened)
-    scenarios = tuple(lane for one in readings.runs for lane in run_lanes(one))
-    lanes: list[Lane] = []
-    if phases:
-        steps = packed(step_bars(readings.journal))
-        lanes.append(Bars(title="Phases", rows=(*packed(phases), *steps)))
-    lanes += scenarios
-    if changed:
-        bars = [_change(one) for one in changed]
-        lanes.append(Bars(title="Events", rows=packed(bars)))
+    lanes = (
+        *_phase_lane(readings.journal),
+        *(lane for one in readings.runs for lane in run_lanes(one)),
+        *_event_lane(changed),
+    )
     ends = _ends(lanes)
     if not ends:
         return None
-    spans = {bar.label: (bar.start, bar.end) for bar in phases}
-    spans |= {one.label: span for one in readings.runs if (span := span_of(one))}
-    windows = tuple(
-        Window(label=label, span=_wide(*span)) for label, span in spans.items()
-    )
-    shown = {one.label: one.span for one in windows}
+    chosen = next((one.label for one in readings.runs if one.name == run), "")
+    windows = _windows(readings)
     return Timeline(
         title=title,
         span=(min(ends), max(ends)),
         lanes=(*lanes, *plots),
         marks=tuple(Mark(at=one.start, label=one.label, ok=one.ok) for one in changed),
         windows=windows,
-        shown=shown.get(next((r.label for r in readings.runs if r.name == run), "")),
+        shown=next((one.span for one in windows if one.label == chosen), None),
+    )
+
+
+def _phase_lane(journal: tuple[Event, ...]) -> tuple[Bars, ...]:
+    phases = phase_bars(journal)
+    rows = (*packed(phases), *packed(step_bars(journal)))
+    return (Bars(title="Phases", rows=rows),) if phases else ()
+
+
+def _event_lane(changed: Iterable[Happened]) -> tuple[Bars, ...]:
+    rows = packed(map(_change, changed))
+    return (Bars(title="Events", rows=rows),) if rows else ()
+
+
+def _windows(readings: Readings) -> tuple[Window, ...]:
+    """Return a window for each phase, of several the last, and for each run."""
+    spans = {bar.label: (bar.start, bar.end) for bar in phase_bars(readings.journal)}
+    spans |= {one.label: span for one in readings.runs if (span := span_of(one))}
+    return tuple(
+        Window(label=label, span=_wide(*span)) for label, span in spans.items()
     )
 
 
