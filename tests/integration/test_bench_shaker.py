@@ -188,7 +188,7 @@ def test_agents_end_when_enos_is_killed_and_the_run_goes_on(
 
     until(lambda: not processes("shaker.agent.agent"))
     until(lambda: not processes("iperf3 -s -p 5201"))
-    until(lambda: not processes("runner.py"))
+    until(lambda: not processes(f"{environment.PLACE}/runs"))
     assert not (results / "01-mine" / "outcome.json").exists()
     (tmp_path / "short.yml").write_text(
         "execution: {tests: [{title: Ping, class: flent, method: ping, time: 1}]}\n"

