@@ -48,6 +48,7 @@ PARSERS: Mapping[str, Callable[[str], Any]] = {
     "loss_correlation": Percent.parse,
     "duplicate": Percent.parse,
     "reorder": Percent.parse,
+    "reorder_correlation": Percent.parse,
     "corrupt": Percent.parse,
     "rate": Rate.parse,
     "limit": int,

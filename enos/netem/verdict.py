@@ -236,7 +236,8 @@ def _reorder(pair: Pair, trips: Trips) -> Verdict:
     short = overtaken_below(pair.there, pair.back) or 0.0
     asked = round_trip(pair.there, pair.back).share_below(short)
     came = trips.sent - trips.lost
-    low, high = wilson(trips.early, came)
+    fewer = _repeated(max(w.reorder_correlation.value for w in (pair.there, pair.back)))
+    low, high = wilson(trips.early / fewer, came / fewer)
     return Verdict(
         **_where(pair),
         quantity="reorder",
@@ -274,8 +275,13 @@ def _rate(pair: Pair, got: float, base: float | None) -> Verdict:
 
 def _independent(pair: Pair, trips: Trips) -> float:
     """Return how many independent round trips those that came back are worth."""
-    kept = max(way.delay_correlation.value for way in (pair.there, pair.back)) / 100
-    return max(1.0, (trips.sent - trips.lost) * (1 - kept) / (1 + kept))
+    fewer = _repeated(max(w.delay_correlation.value for w in (pair.there, pair.back)))
+    return max(1.0, (trips.sent - trips.lost) / fewer)
+
+
+def _repeated(correlation: float) -> float:
+    """Return how many draws tell as much as one would without that correlation."""
+    return (100 + correlation) / (100 - correlation)
 
 
 def _off_by(share: float, number: float) -> float:

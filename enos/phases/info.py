@@ -31,6 +31,7 @@ def of_session(session: Session) -> Told:
     values = to_json(state) | {
         "directory": str(session.directory.path),
         "seconds": {t.what: t.seconds for t in took if t.kind == "phase"},
+        "set": [dict(one) for one in byhand.read(session.directory)],
     }
     lines = [
         f"{state.session}  {session.directory.path}",

@@ -46,6 +46,7 @@ QUESTIONS = (
     *("delay=20ms,jitter=5ms", "delay=20ms,jitter=5ms,distribution=normal"),
     *("delay=20ms,jitter=5ms,distribution=pareto", "loss=10%,loss_correlation=30%"),
     *("gemodel=2%/18%/80%", "delay=20ms,reorder=25%", "duplicate=10%", "corrupt=10%"),
+    "delay=20ms,reorder=25%,reorder_correlation=50%",
     "delay=20ms,jitter=5ms,delay_correlation=60%",
     *(f"user-space:{one}" for one in ("delay=25ms", "loss=10%", "rate=10mbit")),
     "user-space:delay=20ms,jitter=5ms,distribution=normal",
