@@ -1,6 +1,5 @@
 """One rule per interface and destination, whatever the constraints and the topology."""
 
-import time
 from collections import Counter
 from dataclasses import replace
 
@@ -324,13 +323,11 @@ def test_ssh_is_spared_only_where_enos_comes_through_shaped_links() -> None:
     assert through.spared_ports == (22,)
 
 
-def test_a_thousand_hosts_in_ten_groups_are_planned_in_under_a_second() -> None:
+def test_a_thousand_hosts_in_ten_groups_meet_all_of_the_other_groups() -> None:
     bed = bed_of(*(host(n, f"grp{n % 10}") for n in range(1000)))
-    began = time.process_time()
 
     plan = plan_emulation(TUTORIAL, bed)
 
-    assert time.process_time() - began < 1
     first = plan.of("h0")[0]
     assert sum(len(flow.peers) for flow in first.outgoing) == 900
 
