@@ -4,12 +4,14 @@ import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from enos import content
 from enos.bench import rally
 from enos.bench.authority import with_authority
 from enos.bench.host import Bench, bench_host
 from enos.bench.results import ScenarioResult
+from enos.bench.shaker.scenario import Where
 from enos.bench.workload import Workload, load_workload
 from enos.config.events import Timeline
 from enos.events import Happened
@@ -58,12 +60,13 @@ def run(session: Session, name: Path, timeline: Timeline | None = None) -> Outco
         timeline: events to happen meanwhile; None for those of the experiment.
 
     Raises:
-        StateError: before `init`, since most scenarios boot an image from there.
+        StateError: before `init`, since most scenarios boot an image from there; a
+            workload that only measures between nodes goes on after `up`.
 
     """
-    session.require("init")
     timeline = events.asked(session) if timeline is None else timeline
     workload = load(name, session)
+    session.require(needed(workload))
     profiler = trace.profiler(session, workload)
     began = time.time()
     with phase(session, "bench") as running:
@@ -71,9 +74,8 @@ def run(session: Session, name: Path, timeline: Timeline | None = None) -> Outco
         folder = rally.run_folder(directory.results, workload, datetime.now(UTC))
         if profiler:
             trace.keep_lab(inner, folder)
-        text = (directory.kolla / "clouds.yaml").read_text(encoding="utf-8")
         bench = bench_of(inner)
-        spec = with_authority(rally.env_spec(text), bench)
+        spec = _spec(inner, bench)
         names = plan(workload)
         with events.beside(inner, timeline, names, folder, session.progress) as beside:
             results = rally.run_workload(
@@ -91,6 +93,21 @@ def run(session: Session, name: Path, timeline: Timeline | None = None) -> Outco
     return Outcome(
         folder=folder, results=results, events=beside.happened, measured=measured
     )
+
+
+def needed(workload: Workload) -> str:
+    """Return the phase that must be done before a workload is run."""
+    on_nodes = all(run.where is Where.NODES for run in workload.shaker)
+    return "up" if workload.shaker and on_nodes and not workload.runs else "init"
+
+
+def _spec(session: Session, bench: Bench) -> dict[str, Any]:
+    """Return Rally's environment specification, empty before there is a cloud."""
+    clouds = session.directory.kolla / "clouds.yaml"
+    if not clouds.exists():
+        return {}
+    text = clouds.read_text(encoding="utf-8")
+    return with_authority(rally.env_spec(text), bench)
 
 
 def bench_of(session: Session) -> Bench:
