@@ -13,7 +13,7 @@ from enos.state.journal import Timing, timings
 from enos.state.record import State, to_json
 from enos.testbed import Host
 
-PHASES = ("up", "os", "init", "tc", "bench", "backup", "destroy")
+PHASES = ("up", "metrics", "os", "init", "tc", "bench", "backup", "destroy")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
