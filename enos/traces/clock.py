@@ -1,12 +1,14 @@
 """Putting the clocks of hosts right by what their spans saw of each other. Pure.
 
-Nothing can begin before it was called, nor can a request end after its caller went on.
-Each pair of caller and callee on two hosts so bounds how far their clocks are apart.
-Clocks that keep the bounds are left alone, others are moved by the least that does.
+Nothing can begin before it was called, and most requests end before their caller goes
+on (some are made by threads that their caller does not wait for). So each pair of hosts
+that call each other bounds how far their clocks are apart. Clocks that keep the bounds
+are left alone, others are moved by the least that does.
 """
 
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,16 +31,27 @@ class Sighting:
 
 @dataclass(slots=True)
 class _Bounds:
-    """What must be added to one host's clock, given another's is right."""
+    """What must be added to one host's clock, given another's is right.
+
+    Attributes:
+        low: least, by what was called on it; `high` most, by what it called.
+        ends: most, by each of its requests that ended; `returns` least, likewise.
+
+    """
 
     low: float = float("-inf")
     high: float = float("inf")
+    ends: list[float] = field(default_factory=list)
+    returns: list[float] = field(default_factory=list)
 
     def nearest(self) -> float:
-        """Return the value closest to 0 within; the middle when there is none."""
+        """Return the value closest to 0 within; causes outweigh ends."""
+        low = statistics.median(self.returns) if self.returns else self.low
+        high = statistics.median(self.ends) if self.ends else self.high
+        near = min(max(0.0, low), high) if low <= high else 0.0
         if self.low > self.high:
             return (self.low + self.high) / 2
-        return min(max(0.0, self.low), self.high)
+        return min(max(near, self.low), self.high)
 
 
 def shifts(sightings: Sequence[Sighting]) -> dict[str, float]:
@@ -73,5 +86,6 @@ def _bounds(sightings: Iterable[Sighting]) -> Mapping[tuple[str, str], _Bounds]:
         there.low, back.high = max(there.low, least), min(back.high, -least)
         if one.answered is not None and one.end is not None:
             most = one.answered - one.end
-            there.high, back.low = min(there.high, most), max(back.low, -most)
+            there.ends.append(most)
+            back.returns.append(-most)
     return pairs

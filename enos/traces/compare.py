@@ -1,7 +1,7 @@
 """Two sets of traces: which calls take longer, and by how many round trips. Pure.
 
-Own time is compared, not the whole: a span's own time holds the ways to what it
-called on another host, so that what grew is named once, where it is waited for.
+Own time is compared, cut into pieces by what was called next: the ways to and from
+another host are in it, so that what grew is named once, where it is waited for.
 """
 
 import math
@@ -38,6 +38,7 @@ class Growth:
     """How the spans that do the same thing changed; all figures are per trace.
 
     Attributes:
+        before: what was called next, after the time that is compared; empty at the end.
         calls: before and after.
         own: seconds without what they called, before and after.
         doubt: standard error of the difference, infinite with a single trace.
@@ -48,6 +49,7 @@ class Growth:
     service: str
     category: str
     operation: str
+    before: str
     calls: tuple[float, float]
     own: tuple[float, float]
     doubt: float
@@ -85,13 +87,14 @@ def _measured(trees: Sequence[Tree]) -> dict[tuple[str, ...], _Measured]:
     found: dict[tuple[str, ...], _Measured] = {}
     for number, tree in enumerate(trees):
         for span in tree.spans.values():
-            key = by_operation(span)
-            if key not in found:
-                found[key] = _Measured(own=[0.0] * len(trees), calls=0, hosts=set())
-            one = found[key]
-            one.own[number] += tree.own(span)
-            one.calls += 1
-            one.hosts.add(span.host)
+            for begin, end, ahead in tree.gaps(span):
+                key = (*by_operation(span), ahead.operation if ahead else "")
+                if key not in found:
+                    found[key] = _Measured(own=[0.0] * len(trees), calls=0, hosts=set())
+                one = found[key]
+                one.own[number] += end - begin
+                one.calls += 1
+                one.hosts.add(span.host)
     return found
 
 
@@ -102,7 +105,7 @@ def _growth(
     before: Side,
     after: Side,
 ) -> Growth:
-    service, category, operation = key
+    service, category, operation, ahead = key
     first = old.own if old else [0.0] * len(before.trees)
     second = new.own if new else [0.0] * len(after.trees)
     hosts = {host for one in (old, new) if one for host in one.hosts}
@@ -112,6 +115,7 @@ def _growth(
         service=service,
         category=category,
         operation=operation,
+        before=ahead,
         calls=(
             (old.calls if old else 0) / len(first),
             (new.calls if new else 0) / len(second),

@@ -1,12 +1,14 @@
 """Calls from one host to another, and the round trips they wait for. Pure.
 
-A caller that waits for its callee waits for one round trip at least; one that does not
-(an RPC cast) for none, its callee for the way there. A statement sent from a host other
-than the database's is a round trip too, though no span shows the other end.
+A request is a round trip, whoever waits for it. An RPC is one when its caller waits and
+half of one when not; which of them an operation does is seen from those of its spans
+whose caller was still under way when they began: most of them then end before it, or
+not. A statement sent from a host other than the database's is a round trip too, though
+no span shows the other end.
 What a trace cannot show (a TCP handshake, a broker's confirmation) is not counted.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -70,11 +72,13 @@ class Crossing:
     rtt: float
 
 
-def crossings(trees: Iterable[Tree], lab: Lab) -> tuple[Crossing, ...]:
+def crossings(trees: Sequence[Tree], lab: Lab) -> tuple[Crossing, ...]:
     """Return the calls between hosts, those that cost the most time first."""
+    waited = _waited_for(trees)
     found: dict[tuple[str, ...], list[tuple[float, float]]] = {}
     for tree in trees:
-        for span, source, target, trips in _between(tree, lab):
+        for span, source, target in _between(tree, lab):
+            trips = 1.0 if waited.get(_rpc(span), True) else CAST
             way = (lab.place(source), lab.place(target))
             what = (*way, span.service, span.category, span.operation)
             found.setdefault(what, []).append((trips, lab.between(source, target)))
@@ -98,15 +102,31 @@ def _row(key: tuple[str, ...], several: list[tuple[float, float]]) -> Crossing:
     )
 
 
-def _between(tree: Tree, lab: Lab) -> Iterator[tuple[Span, str, str, float]]:
+def _between(tree: Tree, lab: Lab) -> Iterator[tuple[Span, str, str]]:
     for span in tree.spans.values():
         caller = tree.spans.get(span.parent)
         if caller and caller.host != span.host:
-            waited = span.end <= caller.end + SLACK
-            yield span, caller.host, span.host, 1.0 if waited else CAST
+            yield span, caller.host, span.host
         away = lab.database and span.host != lab.database
         if away and span.category == names.DATABASE:
-            yield span, span.host, lab.database, 1.0
+            yield span, span.host, lab.database
+
+
+def _waited_for(trees: Iterable[Tree]) -> dict[tuple[str, str], bool]:
+    """Return service and operation of an RPC → whether its callers wait for it."""
+    seen: dict[tuple[str, str], list[bool]] = {}
+    for tree in trees:
+        for span in tree.spans.values():
+            caller = tree.spans.get(span.parent)
+            if span.category == names.RPC and caller:
+                several = seen.setdefault(_rpc(span), [])
+                if span.begin <= caller.end:
+                    several.append(span.end <= caller.end + SLACK)
+    return {rpc: sum(several) * 2 > len(several) for rpc, several in seen.items()}
+
+
+def _rpc(span: Span) -> tuple[str, str]:
+    return span.service, span.operation
 
 
 def to_json(lab: Lab) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def data(tree: Tree, lab: Lab) -> dict[str, Any]:
     listed = [span for _, span in tree.walk()]
     place = {span.id: at for at, span in enumerate(listed)}
     return {
-        "end": _ms(tree.seconds),
+        "end": _ms(tree.last),
         "places": {one.host: lab.place(one.host) for one in listed},
         "path": [
             [place.get(one.span, -1), _ms(one.begin), _ms(one.end)]

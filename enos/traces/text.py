@@ -144,7 +144,7 @@ def _grown(row: Growth) -> Cells:
         f"{_ms(row.own[0])} > {_ms(row.own[1])}",
         f"{row.calls[0]:.1f} > {row.calls[1]:.1f}",
         row.service,
-        row.operation,
+        f"{row.operation}, before {row.before}" if row.before else row.operation,
     )
 
 

@@ -3,6 +3,10 @@
 OSProfiler sends a point when something begins and one when it ends, and nothing makes
 sure that both arrive. A span without its end lasts as long as what it called, one
 without its beginning begins with it; one whose caller is unknown becomes a root.
+
+Services answer, or end a span, and go on in a thread. So a span reaches as far as what
+it called, and what it called for the client stops mattering when the client has its
+last answer: threads that serve others later were seen to keep an old trace's name.
 """
 
 from collections import defaultdict
@@ -60,6 +64,7 @@ class Tree:
     Attributes:
         spans: by id, in the order they began.
         children: id → ids of what it called, in order; the roots under an empty id.
+        reach: id → when it and all it called while the client was there had ended.
         shifts: host → seconds that were added to its clock; hosts that need none
             are left out.
 
@@ -69,10 +74,16 @@ class Tree:
     iteration: int
     spans: Mapping[str, Span]
     children: Mapping[str, tuple[str, ...]]
+    reach: Mapping[str, float]
     shifts: Mapping[str, float]
 
     @property
     def seconds(self) -> float:
+        """Return the time from the first point to the client's last answer."""
+        return _answered(self.spans.values())
+
+    @property
+    def last(self) -> float:
         """Return the time from the first point to the last."""
         return max((span.end for span in self.spans.values()), default=0.0)
 
@@ -87,11 +98,22 @@ class Tree:
 
     def own(self, span: Span) -> float:
         """Return the seconds of a span in which nothing it called was under way."""
-        inside = (
-            (max(one.begin, span.begin), min(one.end, span.end))
-            for one in self.under(span.id)
-        )
-        return span.seconds - covered(inside)
+        return sum(end - begin for begin, end, _ in self.gaps(span))
+
+    def gaps(self, span: Span) -> Iterator[tuple[float, float, Span | None]]:
+        """Yield when nothing a span called was under way: from, to, what came next.
+
+        The last one, after all it called, has None.
+        """
+        now, end = span.begin, self.reach[span.id]
+        for one in self.under(span.id):
+            if one.begin >= end:
+                break
+            if now < one.begin:
+                yield now, one.begin, one
+            now = max(now, min(self.reach[one.id], end))
+        if now < end:
+            yield now, end, None
 
     def walk(self) -> Iterator[tuple[int, Span]]:
         """Yield (depth, span), callers before what they call."""
@@ -101,20 +123,6 @@ class Tree:
             yield depth, self.spans[one]
             below = reversed(self.children.get(one, ()))
             ahead += [(depth + 1, other) for other in below]
-
-
-def covered(intervals: Iterable[tuple[float, float]]) -> float:
-    """Return the length of the union of intervals.
-
-    >>> covered([(0.0, 2.0), (1.0, 3.0), (5.0, 6.0), (9.0, 8.0)])
-    4.0
-    """
-    total, reached = 0.0, float("-inf")
-    for begin, end in sorted(intervals):
-        if end > reached:
-            total += max(0.0, end - max(begin, reached))
-            reached = end
-    return total
 
 
 def grown(trace: Trace) -> Tree:
@@ -137,11 +145,13 @@ def grown(trace: Trace) -> Tree:
         one.id: replace(one, begin=one.begin - first, end=one.end - first)
         for one in ordered
     }
+    children = _children(placed.values())
     return Tree(
         trace=trace.id,
         iteration=trace.iteration,
         spans=placed,
-        children=_children(placed.values()),
+        children=children,
+        reach=_reach(placed, children),
         shifts=shifts,
     )
 
@@ -230,11 +240,8 @@ def _filled(
     spans: Mapping[str, Span], children: Mapping[str, Sequence[str]]
 ) -> dict[str, Span]:
     """Return the spans; those with a point missing reach around what they called."""
-    order = [""]
-    for one in order:
-        order += children.get(one, ())
     filled: dict[str, Span] = {}
-    for one in reversed(order[1:]):
+    for one in _callees_first(children):
         span = spans[one]
         below = [filled[other] for other in children.get(one, ())]
         if not span.whole and below:
@@ -243,3 +250,33 @@ def _filled(
             span = replace(span, begin=begin, end=end)
         filled[one] = span
     return filled
+
+
+def _callees_first(children: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    order = [""]
+    for one in order:
+        order += children.get(one, ())
+    return reversed(order[1:])
+
+
+def _answered(spans: Iterable[Span]) -> float:
+    several = tuple(spans)
+    requests = [
+        one.end for one in several if not one.parent and one.category == names.REST
+    ]
+    return max(requests or [one.end for one in several], default=0.0)
+
+
+def _reach(
+    spans: Mapping[str, Span], children: Mapping[str, Sequence[str]]
+) -> dict[str, float]:
+    answered = _answered(spans.values())
+    reach: dict[str, float] = {}
+    for one in _callees_first(children):
+        below = (
+            reach[other]
+            for other in children.get(one, ())
+            if spans[other].begin <= answered
+        )
+        reach[one] = max(spans[one].end, *below, 0.0)
+    return reach

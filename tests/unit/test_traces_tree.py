@@ -62,9 +62,33 @@ def test_own_time_is_when_nothing_that_was_called_was_under_way() -> None:
         pair("a", 0, 10),
         pair("b", 1, 4, parent="a"),
         pair("c", 3, 5, parent="a"),  # at the same time
-        pair("d", 9, 14, parent="a"),  # a cast: it outlives its caller
+        pair("d", 9, 14, parent="a", kind="rpc"),  # a cast: it outlives its caller
     )
     assert made.own(made.spans["a"]) == pytest.approx(0.005)
+    told = [
+        (round(end * 1000), one and one.id)
+        for _, end, one in made.gaps(made.spans["a"])
+    ]
+    assert told == [(1, "b"), (9, "d")]
+
+
+def test_a_thread_that_goes_on_after_an_answer_belongs_to_who_began_it() -> None:
+    made = tree(
+        pair("post", 0, 2),
+        pair("build", 1, 2, parent="post", kind="rpc"),
+        pair("ask", 10, 12, parent="build", kind="rpc"),  # by build's thread
+        pair("last", 13, 14),
+    )
+    assert made.own(made.spans["build"]) == pytest.approx(0.009)
+    assert made.own(made.spans["post"]) == pytest.approx(0.001)
+    assert made.spans["build"].seconds == pytest.approx(0.001)
+
+
+def test_what_begins_after_the_last_answer_belongs_to_nobody() -> None:
+    made = tree(pair("post", 0, 2), pair("stale", 50, 60, parent="post", kind="rpc"))
+    assert made.own(made.spans["post"]) == pytest.approx(0.002)
+    assert (made.seconds, made.last) == (pytest.approx(0.002), pytest.approx(0.060))
+    assert names_of(critical.path(made)) == [("post", 2)]
 
 
 def test_a_span_without_an_end_lasts_as_long_as_what_it_called() -> None:
@@ -109,6 +133,16 @@ def test_a_clock_that_is_ahead_is_found_by_what_came_back() -> None:
     assert made.shifts == {"compute-1": pytest.approx(-0.090)}
 
 
+def test_a_request_that_nobody_waited_for_moves_no_clock() -> None:
+    made = tree(
+        pair("a", 100, 200),
+        pair("b", 110, 150, parent="a", host="compute-1"),
+        pair("c", 120, 150, parent="a", host="compute-1"),
+        pair("d", 150, 900, parent="a", host="compute-1"),  # by a thread
+    )
+    assert made.shifts == {}
+
+
 def test_clocks_that_contradict_nothing_are_left_alone() -> None:
     made = tree(pair("a", 100, 200), pair("b", 110, 150, parent="a", host="compute-1"))
     assert made.shifts == {}
@@ -133,7 +167,12 @@ def test_the_critical_path_goes_through_what_ended_last() -> None:
         pair("short", 1, 3, parent="a"),
         pair("long", 2, 8, parent="a"),
     )
-    assert names_of(critical.path(made)) == [("a", 2), ("long", 6), ("a", 2)]
+    assert names_of(critical.path(made)) == [
+        ("a", 1),
+        ("short", 1),
+        ("long", 6),
+        ("a", 2),
+    ]
 
 
 def test_between_two_requests_the_client_is_what_took_the_time() -> None:
@@ -141,7 +180,7 @@ def test_between_two_requests_the_client_is_what_took_the_time() -> None:
     assert names_of(critical.path(made)) == [("a", 4), ("client", 6), ("b", 2)]
 
 
-def test_work_that_outlives_its_caller_is_waited_for_by_the_client() -> None:
+def test_work_that_outlives_its_caller_is_on_the_path_polls_beside_it_are_not() -> None:
     made = tree(
         pair("post", 0, 2),
         pair("build", 1, 9, parent="post", kind="rpc"),
@@ -209,9 +248,10 @@ def test_every_span_is_in_the_tree_once_and_the_path_covers_all(
     walked = [span.id for _, span in made.walk()]
     assert sorted(walked) == sorted({point.id for point in points})
     assert all(span.seconds >= 0 for span in made.spans.values())
-    assert all(
-        -1e-9 <= made.own(one) <= one.seconds + 1e-9 for one in made.spans.values()
-    )
+    for span in made.spans.values():
+        reach = made.reach[span.id]
+        assert -1e-9 <= made.own(span) <= reach - span.begin + 1e-9
+        assert reach >= span.end
     segments = critical.path(made)
     assert sum(one.seconds for one in segments) == pytest.approx(made.seconds, abs=1e-3)
     starts = [one.begin for one in segments]
