@@ -17,9 +17,12 @@ from enos.bench.host import Bench
 from enos.bench.rally import judge, run_workload
 from enos.bench.shaker.execution import Guests, Setting, Traffic
 from enos.bench.workload import Workload, load_workload
+from enos.config.constraints import ConstraintSpec, NetworkConstraints
 from enos.errors import BenchmarkError, CapabilityError
+from enos.netem import apply, plan_emulation, probe_backend, reset
 from enos.testing import RecordingProgress
 from enos.testing.namespaces import NamespaceTestbed
+from enos.units import Duration, Rate
 
 pytestmark = [
     pytest.mark.integration,
@@ -35,6 +38,12 @@ execution:
     - {title: UDP, class: iperf3, udp: true, bandwidth: 5M, time: 2}
     - {title: Words, class: shell, script: "echo ${HOME}"}
 """
+
+
+ASKED = ConstraintSpec(
+    src="grp1", dst="grp2", delay=Duration(ms=20), rate=Rate.parse("20mbit"),
+    symmetric=True,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +90,17 @@ def no_guests() -> Guests:
     raise CapabilityError("Heat is not deployed", hint="set `enable_heat: true`")
 
 
+@pytest.fixture
+def shaped(place: Place) -> Iterator[None]:
+    """20 ms and 20 Mbit/s between the nodes, each way."""
+    net, progress = place.net, RecordingProgress()
+    choice = probe_backend(net.testbed, net.shell, progress)
+    plan = plan_emulation(NetworkConstraints(constraints=(ASKED,)), net.testbed)
+    apply(plan, net.testbed, net.shell, progress, backend=choice.backend)
+    yield
+    reset(net.testbed, net.shell, progress)
+
+
 def workload(folder: Path, text: str) -> Workload:
     (folder / "mine.yml").write_text(SCENARIO)
     (folder / "run.yml").write_text(text)
@@ -100,7 +120,8 @@ def processes(words: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def test_agents_measure_between_groups_and_leave_nothing(
+@pytest.mark.usefixtures("shaped")
+def test_agents_measure_what_was_shaped_and_leave_nothing(
     tmp_path: Path, place: Place
 ) -> None:
     load = workload(
@@ -120,11 +141,10 @@ def test_agents_measure_between_groups_and_leave_nothing(
     found = {(one.test, one.metric): one for one in link.measures}
     rtt = found["Ping", "rtt"]
     assert rtt.place == "node-1 to node-2"
-    assert rtt.mean is not None
-    assert 0 < rtt.mean < 50
+    assert rtt.mean == pytest.approx(40, rel=0.25)
     assert found["Ping", "loss"].mean == 0
-    assert (found["TCP", "throughput"].mean or 0) > 50
-    assert found["TCP", "tcp_rtt"].values
+    assert 5 < (found["TCP", "throughput"].mean or 0) < 20
+    assert min(found["TCP", "tcp_rtt"].values) > 35
     assert (found["UDP", "sent"].mean or 0) == pytest.approx(5, rel=0.2)
     assert found["UDP", "jitter"].unit == "ms"
     assert found["Words", "duration"].unit == "s"

@@ -227,8 +227,9 @@ def test_figures_come_from_samples_and_from_iperf3() -> None:
     assert not told.faults
     assert known["Ping", "rtt"].unit == "ms"
     assert known["Ping", "loss"].values == (0.0,)
-    tcp = known["TCP", "throughput"]
+    tcp = known["TCP", "sent"]
     assert tcp.mean == pytest.approx(sum(tcp.values) / len(tcp.values), rel=0.01)
+    assert known["TCP", "throughput"].mean == pytest.approx(tcp.mean, rel=0.05)
     sent, loss = known["UDP", "sent"], known["UDP", "loss"]
     assert sent.mean == pytest.approx(5, rel=0.05)
     assert loss.unit == "%"

@@ -157,11 +157,16 @@ def _iperf3(report: Mapping[str, Any], test: Mapping[str, Any]) -> Iterator[Figu
     intervals = report.get("intervals") or ()
     ends = [one["sum"]["end"] for one in intervals]
     rates = [one["sum"]["bits_per_second"] / 1e6 for one in intervals]
-    end = (report.get("end") or {}).get("sum") or {}
+    end = report.get("end") or {}
     if test.get("udp"):
-        yield from _udp(intervals, (ends, rates), end)
+        yield from _udp(intervals, (ends, rates), end.get("sum") or {})
         return
-    yield ("throughput", "Mbit/s", *weighted(ends, rates))
+    # What is sent fills buffers first: only the other end knows what arrived.
+    arriving = bool(test.get("reverse"))
+    yield ("throughput" if arriving else "sent", "Mbit/s", *weighted(ends, rates))
+    arrived = (end.get("sum_received") or {}).get("bits_per_second")
+    if arrived and not arriving:
+        yield "throughput", "Mbit/s", (arrived / 1e6,), arrived / 1e6
     sent_here = [one["sum"] for one in intervals if "retransmits" in one["sum"]]
     if sent_here:
         lost = tuple(float(one["retransmits"]) for one in sent_here)
