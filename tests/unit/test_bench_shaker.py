@@ -274,6 +274,19 @@ def test_the_result_of_a_scenario_whose_agents_never_joined_says_so(
     assert "the agent 1-minion-node-2 ended by itself" in told.faults
 
 
+def test_pairs_on_the_same_computes_are_told_apart() -> None:
+    output = json.loads(OUTPUT.read_text())
+    (primary,) = (a for a in output["agents"].values() if a["mode"] == "primary")
+    output["agents"]["2-primary-node-1"] = {**primary, "id": "2-primary-node-1"}
+    first = next(r for r in output["records"].values() if r["test"] == "Ping")
+    output["records"]["again"] = {**first, "agent": "2-primary-node-1"}
+
+    told = found(output)
+
+    labels = [one.label for one in told.measures if one.metric == "rtt"]
+    assert labels == ["Ping, node-1 to node-2 #1", "Ping, node-1 to node-2 #2"]
+
+
 def test_rows_and_summary_hold_values_and_statistics(tmp_path: Path) -> None:
     (tmp_path / "shaker.json").write_text(OUTPUT.read_text())
     outcome = {"error": "", "seconds": 20.0, "began": 5.0}

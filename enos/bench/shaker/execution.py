@@ -33,7 +33,13 @@ from enos.bench.shaker.placement import (
     specification,
 )
 from enos.bench.shaker.scenario import ShakerRun, Where
-from enos.errors import BenchmarkError, CapabilityError, CloudError, ImageError
+from enos.errors import (
+    BenchmarkError,
+    CapabilityError,
+    CloudError,
+    ImageError,
+    ProcessError,
+)
 from enos.progress import Step
 from enos.remote import ssh_argv
 from enos.testbed import Host, Testbed
@@ -172,7 +178,7 @@ class Traffic:
                 )
                 try:
                     watched = stack.enter_context(nodes)
-                except (BenchmarkError, CapabilityError) as error:
+                except (BenchmarkError, CapabilityError, ProcessError) as error:
                     gap = " ".join(filter(None, (error.message, error.details)))
                     _write(place / OUTPUT, {})
                     _write(place / OUTCOME, {"error": gap, "seconds": 0})

@@ -8,6 +8,7 @@ Units: Mbit/s (10⁶ bit/s), ms, %, packets/s; ``retransmits`` is a count.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,7 +49,7 @@ class Found:
 def found(output: Mapping[str, Any]) -> Found:
     """Return all that Shaker's output tells, tests in the order they were defined."""
     records = list((output.get("records") or {}).values())
-    agents = output.get("agents") or {}
+    places = named_places(output.get("agents") or {})
     order = {title: place for place, title in enumerate(output.get("tests") or {})}
     records.sort(
         key=lambda one: (
@@ -63,7 +64,7 @@ def found(output: Mapping[str, Any]) -> Found:
     faults: list[str] = []
     for record in records:
         title = str(record.get("test", ""))
-        where = place(agents.get(record.get("agent"), {}))
+        where = places.get(str(record.get("agent", "")), "")
         if record.get("status") != "ok":
             faults.append(_fault(record, title, where))
             continue
@@ -94,6 +95,29 @@ def place(agent: Mapping[str, Any]) -> str:
     here = str(agent.get("node") or agent.get("id") or "")
     there = str((agent.get("minion") or {}).get("node") or "")
     return f"{here} to {there}" if there else here
+
+
+def named_places(agents: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return the place of each agent, numbered where several have the same.
+
+    >>> named_places({"x_10": {"node": "a"}, "x_2": {"node": "a"}})
+    {'x_2': 'a #1', 'x_10': 'a #2'}
+    """
+    alike: dict[str, list[str]] = {}
+    for name in sorted(agents, key=_numbers):
+        if agents[name].get("mode") != "minion":
+            alike.setdefault(place(agents[name]), []).append(name)
+    return {
+        name: f"{where} #{number}" if len(names) > 1 else where
+        for where, names in alike.items()
+        for number, name in enumerate(names, 1)
+    }
+
+
+def _numbers(name: str) -> list[str | int]:
+    """Return a name's parts so that 2 sorts before 10."""
+    parts = re.split(r"(\d+)", name)
+    return [int(part) if at % 2 else part for at, part in enumerate(parts)]
 
 
 def weighted(
