@@ -17,6 +17,9 @@ from enos.traces.names import CATEGORIES
 from enos.traces.tables import Row, summed
 from enos.traces.tree import Span, Tree
 
+VISIBLE = 0.001
+"""Seconds a span must go on after its end for that to be drawn."""
+
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -68,6 +71,7 @@ def data(tree: Tree, lab: Lab) -> dict[str, Any]:
         "spans": [
             {
                 **_plain(span),
+                **_thread(tree, span),
                 "parent": place.get(span.parent, -1),
                 "own": _ms(tree.own(span)),
                 "waited": _ms(waited.get(span.id, 0.0)),
@@ -75,6 +79,11 @@ def data(tree: Tree, lab: Lab) -> dict[str, Any]:
             for span in listed
         ],
     }
+
+
+def _thread(tree: Tree, span: Span) -> dict[str, float]:
+    goes_on = tree.reach[span.id] - span.end > VISIBLE
+    return {"reach": _ms(tree.reach[span.id])} if goes_on else {}
 
 
 def _plain(span: Span) -> Mapping[str, Any]:

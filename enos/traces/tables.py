@@ -20,8 +20,9 @@ class Row:
     Attributes:
         key: what they have in common.
         calls: how many in all.
-        seconds: their sum; spans within spans count in both.
-        own: their sum without the time of what they called.
+        seconds: sum of what their points say; spans within spans count in both.
+        own: sum of the time in which nothing they called was under way, threads that
+            went on after their end included.
         errors: how many ended with an exception.
 
     """

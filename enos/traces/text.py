@@ -41,7 +41,8 @@ def heading(name: str, trees: Sequence[Tree]) -> str:
     """Return how many traces and spans there are, and what is wrong with them."""
     spans = sum(len(tree.spans) for tree in trees)
     mean = sum(tree.seconds for tree in trees) / len(trees)
-    told = [f"{name}: {len(trees)} traces, {spans} spans, {mean:.3f} s each"]
+    each = ", 1 trace" if len(trees) == 1 else f", {len(trees)} traces"
+    told = [f"{name}{each}: {spans} spans, {mean:.3f} s until the last answer"]
     if broken := sum(tree.broken for tree in trees):
         told.append(f"{broken} spans lack their beginning or their end")
     shifts = {host: shift for tree in trees for host, shift in tree.shifts.items()}
@@ -65,7 +66,7 @@ def services(trees: Sequence[Tree]) -> str:
         )
         for row in summed(trees)
     ]
-    head = ("calls", "own ms", "with callees", "errors", "service", "kind")
+    head = ("calls", "own ms", "span ms", "errors", "service", "kind")
     return "per trace\n" + aligned(head, rows, 2)
 
 

@@ -143,7 +143,7 @@ def test_the_report_holds_services_path_and_crossings() -> None:
     told = text.report("boot", several(25), LAB)
     for part in ("per trace", "critical path", "between hosts", "edge1 > core"):
         assert part in told
-    assert told.splitlines()[0].startswith("boot: 4 traces, 24 spans")
+    assert told.splitlines()[0].startswith("boot, 4 traces: 24 spans")
 
 
 def test_the_tree_is_told_with_callees_below_their_callers() -> None:

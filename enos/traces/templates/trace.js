@@ -18,10 +18,12 @@
     span.depth = span.parent < 0 ? 0 : spans[span.parent].depth + 1;
     span.children = 0;
     if (span.parent >= 0) spans[span.parent].children += 1;
-    span.open = span.depth < OPEN;
+    span.calls = 0; // that are not statements
+    for (let at = span.parent; at >= 0 && span.category !== 2; at = spans[at].parent) spans[at].calls += 1;
     span.words = [span.operation, span.what, span.service, span.host, span.error]
       .filter(Boolean).join(" ").toLowerCase();
   });
+  spans.forEach((span) => { span.open = span.depth < OPEN && span.calls > 0; });
   const waits = new Map();
   for (const [at, begin, end] of data.path) {
     if (!waits.has(at)) waits.set(at, []);
@@ -89,6 +91,7 @@
       made("span", "who", `${span.service} @ ${span.host}`),
       made("span", "ms", `${ms(span.end - span.begin)}`));
     const bars = made("div", "bars");
+    if (span.reach) bars.append(bar("i", `thread c${span.category}`, span.end, span.reach));
     bars.append(bar("i", `c${span.category}`, span.begin, span.end));
     for (const [begin, end] of waits.get(span.at) || []) bars.append(bar("u", "", begin, end));
     node.append(name, bars);
@@ -141,6 +144,7 @@
   function tell(span, event) {
     const facts = [["service", span.service], ["host", `${span.host} (${data.places[span.host]})`],
       ["from", `${ms(span.begin)} ms`], ["took", `${ms(span.end - span.begin)} ms`], ["own", `${ms(span.own)} ms`],
+      ["went on until", span.reach && `${ms(span.reach)} ms`],
       ["on the critical path", `${ms(span.waited)} ms`], ["error", span.error], ["", span.broken && "beginning or end is missing"]];
     const list = made("dl");
     for (const [name, value] of facts) if (value) list.append(made("dt", "", name), made("dd", "", value));
