@@ -6,7 +6,7 @@ PARTS := openssh-server openssh-client iproute2 iptables nftables ipset fping \
          iputils-ping iperf3 cpio qemu-system-x86 debootstrap docker.io chromium \
          redis-server
 
-.PHONY: demo killed test check golden clean
+.PHONY: demo killed partition test check golden clean
 
 demo: $(ENOS) ## the main job, end to end, on this machine
 	$(ENOS) deploy -f topologies/demo.yml
@@ -20,6 +20,12 @@ demo: $(ENOS) ## the main job, end to end, on this machine
 
 killed: $(VENV)/.dev ## the main job again, killed at ten random moments (after `make demo`)
 	ENOS_KILL_SEED=$${ENOS_KILL_SEED:-1} $(VENV)/bin/pytest -s tests/e2e/test_killed.py
+
+partition: $(VENV)/.dev ## a site cut off during a benchmark of ENOS_EXPERIMENT, a running one
+	$(VENV)/bin/pytest -s tests/e2e/test_partition.py
+
+traffic: $(VENV)/.dev ## between nodes and guests of ENOS_EXPERIMENT, a running one with Heat
+	$(VENV)/bin/pytest -s tests/e2e/test_traffic.py
 
 test: $(VENV)/.dev parts ## every test but the main job
 	$(VENV)/bin/pytest -n 4 --dist loadfile -m "not e2e"
