@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from enos.report.runs import Event, Run, read_run
+from enos.report.runs import Event, Run, moment, number, read_run
 
 WANTED = (
     "journal.jsonl",
@@ -129,7 +129,7 @@ def read(material: Mapping[str, str]) -> Readings:
     return Readings(
         journal=reading("journal.jsonl", _journal, ()),
         resolved=reading("resolved.json", _resolved, {}),
-        images=reading("images.json", _mapping, {}),
+        images=reading("images.json", _images, {}),
         guest=reading("results/guest.json", _mapping, {}),
         versions={**manifest, **versions},
         machines=machines,
@@ -162,10 +162,10 @@ def _journal(text: str) -> tuple[Event, ...]:
 def _event(plain: Event) -> Event:
     """Return an event of the journal in the types it was written in."""
     texts = ("kind", "what", "phase", "host", "status")
-    numbers = ("time", "seconds")
     return {
         **{key: str(plain.get(key) or "") for key in texts},
-        **{key: float(plain.get(key) or 0.0) for key in numbers},
+        "time": moment(plain["time"]),
+        "seconds": moment(plain.get("seconds") or 0.0),
     }
 
 
@@ -177,17 +177,26 @@ def _resolved(text: str) -> dict[str, Any]:
     plain = _mapping(text)
     demand, constraints = plain.get("demand") or {}, plain.get("constraints") or {}
     return plain | {
-        "demand": {"machines": [dict(one) for one in demand.get("machines", ())]},
+        "demand": {"machines": [_wish(one) for one in demand.get("machines", ())]},
         "constraints": dict(constraints)
         | {"constraints": [dict(one) for one in constraints.get("constraints", ())]},
     }
+
+
+def _wish(plain: Mapping[str, Any]) -> dict[str, Any]:
+    return {**plain, "roles": list(plain.get("roles") or ())}
+
+
+def _images(text: str) -> dict[str, Any]:
+    plain = _mapping(text)
+    return plain | {"names": list(plain.get("names") or ())}
 
 
 def _series(text: str) -> tuple[Measured, ...]:
     return tuple(
         Measured(
             **{key: str(one[key]) for key in ("measure", "host", "instance", "unit")},
-            points=tuple((float(at), float(value)) for at, value in one["points"]),
+            points=tuple((moment(at), number(value)) for at, value in one["points"]),
         )
         for one in json.loads(text)
     )
@@ -225,19 +234,19 @@ def _links(
 
 
 def _link(plain: Mapping[str, Any]) -> Link:
-    def number(key: str) -> float | None:
-        return None if plain.get(key) is None else float(plain[key])
+    def known(key: str) -> float | None:
+        return None if plain.get(key) is None else number(plain[key])
 
     return Link(
         source=str(plain["source"]),
         destination=str(plain["destination"]),
         network=str(plain.get("network", "")),
         quantity=str(plain["quantity"]),
-        asked=float(plain["asked"]),
-        low=float(plain["low"]),
-        high=float(plain["high"]),
-        baseline=number("baseline"),
-        measured=number("measured"),
+        asked=number(plain["asked"]),
+        low=number(plain["low"]),
+        high=number(plain["high"]),
+        baseline=known("baseline"),
+        measured=known("measured"),
         ok=bool(plain["ok"]),
         note=str(plain.get("note", "")),
     )

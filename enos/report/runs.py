@@ -6,11 +6,33 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 Event = dict[str, Any]
+_LATEST = 1e11  # the year 5138: sums of two moments can still be told as a date
 _FOLDER = re.compile(r"bench-[0-9-]{10}T(?P<time>[0-9-]{8})-(?P<workload>.+)")
+
+
+def number(value: object) -> float:
+    """Return a JSON value as a number that can be drawn; raises ValueError.
+
+    >>> number(2), number("0.5")
+    (2.0, 0.5)
+    """
+    found = float(str(value)) if not isinstance(value, float) else value
+    if not isfinite(found):
+        raise ValueError(f"{found} is no figure")
+    return found
+
+
+def moment(value: object) -> float:
+    """Return seconds since the epoch, or as many; raises ValueError."""
+    found = number(value)
+    if not 0 <= found < _LATEST:
+        raise ValueError(f"{found} is no time")
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,11 +147,11 @@ def _scenario(plain: Mapping[str, Any]) -> Scenario:
     return Scenario(
         **{key: str(plain[key]) for key in ("name", "plugin", "verdict")},
         ok=bool(plain["ok"]),
-        durations=tuple(map(float, plain["durations"])),
-        spans=tuple((float(a), float(b), bool(ok)) for a, b, ok in spans),
+        durations=tuple(map(number, plain["durations"])),
+        spans=tuple((moment(a), moment(b), bool(ok)) for a, b, ok in spans),
         slas=tuple((str(one["criterion"]), bool(one["ok"])) for one in plain["slas"]),
-        began=float(plain.get("began", 0.0)),
-        seconds=float(plain.get("seconds", 0.0)),
+        began=moment(plain.get("began", 0.0)),
+        seconds=moment(plain.get("seconds", 0.0)),
     )
 
 
@@ -138,7 +160,7 @@ def _samples(text: str) -> tuple[Sample, ...]:
     for row in csv.DictReader(io.StringIO(text)):
         if row["metric"] != "duration" and row["ok"] == "1":
             key = (row["scenario"], row["metric"], row["unit"])
-            found.setdefault(key, []).append(float(row["value"]))
+            found.setdefault(key, []).append(number(row["value"]))
     return tuple(
         Sample(scenario=scenario, metric=metric, unit=unit, values=tuple(values))
         for (scenario, metric, unit), values in found.items()
@@ -146,11 +168,20 @@ def _samples(text: str) -> tuple[Sample, ...]:
 
 
 def _events(text: str) -> tuple[Event, ...]:
-    return tuple(dict(event) for event in json.loads(text))
+    return tuple(_event(event) for event in json.loads(text))
+
+
+def _event(plain: Mapping[str, Any]) -> Event:
+    times = {
+        name: None if plain.get(name) is None else moment(plain[name])
+        for name in ("at", "ended")
+    }
+    texts = {name: str(plain.get(name) or "") for name in ("what", "kind")}
+    return {**texts, **times, "ok": bool(plain.get("ok", True))}
 
 
 def _unmeasured(text: str) -> tuple[str, ...]:
     found = json.loads(text)
     problem = [str(found["problem"])] if found.get("problem") else []
-    lost = (f"{gap['host']}: {float(gap['seconds']):.0f} s" for gap in found["gaps"])
+    lost = (f"{gap['host']}: {number(gap['seconds']):.0f} s" for gap in found["gaps"])
     return (*problem, *lost)

@@ -2,10 +2,15 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from enos.report.chronicle import Happened, timeline
+from enos.report.lanes import plots
 from enos.report.page import Report, report_page, timeline_page
 from enos.report.readings import read
 from enos.report.timeline import Line, Plot, Timeline
@@ -115,6 +120,68 @@ MATERIAL = {
 }
 
 
+FULL = {
+    **{path: text for path, text in MATERIAL.items() if "bench-x" not in path},
+    f"{RUN}/events.json": json.dumps(
+        [
+            {
+                "what": "partition a|b",
+                "kind": "partition",
+                "at": 1301.0,
+                "ended": 1302.0,
+            },
+            {"what": "heal", "kind": "heal", "at": 1303.0, "ended": None, "ok": True},
+        ]
+    ),
+    f"{RUN}/metrics.json": '{"problem": "", "gaps": [{"host": "a", "seconds": 3.0}]}',
+    "results/measures.json": json.dumps(
+        [
+            {
+                "measure": "cpu",
+                "host": "a",
+                "instance": "",
+                "unit": "cores",
+                "points": [[1000.0, 1.0], [1005.0, 2.0]],
+            }
+        ]
+    ),
+}
+JUNK = (
+    None,
+    True,
+    -1,
+    1e999,
+    0,
+    "",
+    "x",
+    "nan",
+    1e18,
+    [],
+    {},
+    [None],
+    {"a": None},
+    [[1]],
+)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401 - JSON
+    yield path
+    inner = enumerate(value) if isinstance(value, list) else ()
+    inner = value.items() if isinstance(value, dict) else inner
+    for key, below in inner:
+        yield from places(below, (*path, key))
+
+
+def changed(line: str, path: tuple[Any, ...], junk: object) -> str:
+    """Return a line of JSON with something else in one place."""
+    whole = [json.loads(line)]
+    at: Any = whole
+    for key in (0, *path)[:-1]:
+        at = at[key]
+    at[(0, *path)[-1]] = junk
+    return json.dumps(whole[0])
+
+
 class Outline(HTMLParser):
     """What a browser would fetch or run, and the text it would show."""
 
@@ -209,6 +276,32 @@ def test_the_time_line_is_the_one_of_the_values() -> None:
         "CPU",
     ]
     assert drawn["marks"] == [[301.0, "partition", True]]
+
+
+@given(
+    st.sampled_from(
+        [
+            (file, number, path)
+            for file, text in FULL.items()
+            if not file.endswith(".csv")
+            for number, line in enumerate(text.splitlines())
+            for path in places(json.loads(line))
+        ]
+    ),
+    st.sampled_from(JUNK),
+)
+def test_no_value_however_odd_stops_the_page(
+    place: tuple[str, int, tuple[Any, ...]], junk: object
+) -> None:
+    file, number, path = place
+    lines = FULL[file].splitlines()
+    lines[number] = changed(lines[number], path, junk)
+
+    readings = read(FULL | {file: "\n".join(lines)})
+    drawn = timeline(readings, "odd", plots=plots(readings.series))
+    html = report_page(Report(title="odd", readings=readings, timeline=drawn))
+
+    assert html.endswith("</html>")
 
 
 def test_a_page_without_its_data_is_light() -> None:

@@ -86,7 +86,7 @@ def test_a_line_cut_off_by_a_crash_is_left_out() -> None:
     assert found.notes == ()
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
     st.dictionaries(
         st.sampled_from([pattern.replace("*", "bench-x") for pattern in WANTED]),
