@@ -6,8 +6,8 @@ same versions. A machine of another distribution is left to its own apt.
 
 import fcntl
 import hashlib
+import shutil
 import tarfile
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -81,33 +81,54 @@ class Store:
                     self._make(file, kind, units)
         return file
 
+    def unpacked(self, kind: Kind, units: Sequence[str]) -> Path:
+        """Return a folder with the same programs, for this machine's own use."""
+        bundle = self.bundle(kind, units)
+        folder = bundle.with_suffix("").with_suffix("")
+        with _locked(bundle.with_suffix(".lock")):
+            if not folder.exists():
+                draft = _empty(folder.with_suffix(".part"))
+                with tarfile.open(bundle) as tar:
+                    tar.extractall(draft, filter="data")
+                draft.rename(folder)
+        return folder
+
     def _make(self, file: Path, kind: Kind, units: Sequence[str]) -> None:
-        wanted = [package for unit in units for package in PACKAGES[unit]]
-        with tempfile.TemporaryDirectory(dir=file.parent) as folder:
-            place, root = Path(folder) / "apt", Path(folder) / "root"
-            packages = Packages(
-                place=place,
-                suite=kind.suite,
-                architecture=kind.architecture,
-                shell=self.shell,
-            )
-            try:
-                packages.update()
-                packages.unpack(wanted, root)
-                if library := install.libpython(root):
-                    packages.unpack([library], root)
-                    install.gather_libraries(root)
-            except (ImageError, CapabilityError) as away:
-                hint = "check this machine's apt mirror"
-                message = f"Debian's {', '.join(wanted)} cannot be had"
-                details = f"{away.message}\n{away.details}".strip()
-                raise CapabilityError(message, hint=hint, details=details) from away
-            draft = Path(folder) / file.name
+        folder = _empty(file.with_suffix(".part"))
+        try:
+            root = folder / "root"
+            self._gather(folder / "apt", root, kind, units)
+            draft = folder / file.name
             with tarfile.open(draft, "w:gz", compresslevel=6) as tar:
-                for unit in units:
-                    for path in KEPT[unit]:
-                        tar.add(root / path, arcname=path)
+                for path in (path for unit in units for path in KEPT[unit]):
+                    tar.add(root / path, arcname=path)
             draft.replace(file)
+        finally:
+            shutil.rmtree(folder)
+
+    def _gather(
+        self, place: Path, root: Path, kind: Kind, units: Sequence[str]
+    ) -> None:
+        """Unpack the units' packages, and the Python that collectd needs."""
+        wanted = [package for unit in units for package in PACKAGES[unit]]
+        packages = Packages(
+            place=place,
+            suite=kind.suite,
+            architecture=kind.architecture,
+            shell=self.shell,
+        )
+        try:
+            packages.update()
+            packages.unpack(wanted, root)
+            if library := install.libpython(root):
+                packages.unpack([library], root)
+                install.gather_libraries(root)
+        except (ImageError, CapabilityError) as away:
+            raise CapabilityError(
+                f"Debian's {', '.join(wanted)} cannot be had",
+                hint="check this machine's apt mirror",
+                details=f"{away.message}\n{away.details}".strip(),
+            ) from away
 
 
 def kind_of(told: str) -> Kind:
@@ -145,6 +166,13 @@ def bundles(plan: MonitoringPlan, session: Session) -> dict[str, Path]:
         session.progress.decision(why)
         return {}
     return found
+
+
+def _empty(folder: Path) -> Path:
+    """Return an empty folder, whatever a killed enos left under its name."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """`enos backup --restore-metrics FILE`: measures of an archive in a database again."""
 
 import shutil
-import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -113,14 +112,4 @@ def _influxd(cache: Path, shell: Shell, progress: Progress) -> Path:
             "there is no `influxd` on this machine",
             hint="install InfluxDB 1.x, or give the URL of one with `--to`",
         )
-    bundle = store.bundle(kind, (DATABASE,))
-    program = bundle.with_suffix("").with_suffix("") / "usr/bin/influxd"
-    if not program.exists():
-        draft = Path(tempfile.mkdtemp(dir=bundle.parent))
-        with tarfile.open(bundle) as tar:
-            tar.extractall(draft, filter="data")
-        try:
-            draft.replace(program.parents[2])
-        except OSError:
-            shutil.rmtree(draft)  # another enos was faster
-    return program
+    return store.unpacked(kind, (DATABASE,)) / "usr/bin/influxd"
