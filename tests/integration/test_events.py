@@ -83,6 +83,12 @@ def said(net: NamespaceTestbed, place: int, *command: str) -> str:
     return run_on(net.shell, net.testbed.hosts[place], command, check=False).stdout
 
 
+def until(told: list[Happened], number: int, outcome: str = "done") -> None:
+    """Wait until an event has come to an outcome."""
+    while not any(one.number == number and one.outcome == outcome for one in told):
+        time.sleep(0.02)
+
+
 class Pings:
     """Pings a host ten times a second from another, with the time of each answer."""
 
@@ -126,8 +132,8 @@ def test_a_partition_in_the_middle_of_traffic_shows_and_heals_on_time(
     told: list[Happened] = []
     plan = planned(
         ground,
-        Partition(at=1.0, text="partition grp1|grp3", pairs=APART),
-        Heal(at=3.0, text="heal"),
+        Partition(at=0.5, text="partition grp1|grp3", pairs=APART),
+        Heal(at=2.5, text="heal"),
     )
 
     with (
@@ -136,7 +142,8 @@ def test_a_partition_in_the_middle_of_traffic_shows_and_heals_on_time(
         Conductor(plan, field(net, tmp_path / "here"), told.append) as conductor,
     ):
         conductor.began("load")
-        time.sleep(5)
+        until(told, 2)
+        time.sleep(0.5)
 
     began, length = apart.longest_gap()
     cut, healed = [one for one in told if one.outcome == "done" and one.number]
@@ -157,8 +164,7 @@ def test_a_partition_holds_for_every_address_in_both_directions(
 
     with Conductor(plan, field(net, tmp_path / "here"), told.append) as conductor:
         conductor.began("load")
-        while not any(one.outcome == "done" for one in told):
-            time.sleep(0.05)
+        until(told, 1)
         for place, target in ((0, "10.99.0.3"), (0, "fd00:99::3"), (2, "fd00:99::1")):
             assert "1 received" not in said(net, place, "ping", "-c1", "-W1", target)
         assert "1 received" in said(net, 1, "ping", "-c1", "-W1", "10.99.0.3")
@@ -172,14 +178,15 @@ def test_a_change_of_links_holds_until_the_run_ends(
     net: NamespaceTestbed, ground: Ground, tmp_path: Path
 ) -> None:
     told: list[Happened] = []
-    plan = planned(ground, LinkChange(at=1.0, text="delay 30ms", specs=SLOWER))
+    plan = planned(ground, LinkChange(at=0.7, text="delay 30ms", specs=SLOWER))
 
     with (
         Pings(net, 0, "10.99.0.3") as pings,
         Conductor(plan, field(net, tmp_path / "here"), told.append) as conductor,
     ):
         conductor.began("load")
-        time.sleep(4)
+        until(told, 1)
+        time.sleep(0.7)
 
     change = next(one for one in told if one.outcome == "done" and one.number)
     assert change.at is not None
@@ -250,8 +257,7 @@ def test_the_next_command_heals_what_a_killed_enos_left(
     conductor = Conductor(plan, where, told.append)
     conductor.__enter__()
     conductor.began("load")
-    while not any(one.outcome == "done" for one in told):
-        time.sleep(0.05)
+    until(told, 1)
 
     for _ in range(2):
         assert finish(plan.hosts, where, here=False) == ({}, {})
@@ -268,14 +274,14 @@ def test_a_host_that_refuses_an_event_is_named_and_the_run_goes_on(
     plan = planned(
         ground,
         Partition(at=0.2, text="partition", pairs=APART),
-        Heal(at=1.5, text="heal"),
+        Heal(at=0.4, text="heal"),
         Partition(at=60.0, text="too late", pairs=APART),
     )
 
     with Conductor(plan, field(net, tmp_path / "here"), told.append) as conductor:
         said(net, 0, "sh", "-c", "rm /run/enos-events/armed")
         conductor.began("load")
-        time.sleep(3)
+        until(told, 2, "failed")
 
     partition, heal, late, end = [one for one in told if one.outcome != "running"]
     assert partition.errors.keys() == {"node-1"}

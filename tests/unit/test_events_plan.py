@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enos.config.constraints import ConstraintSpec, NetworkConstraints
@@ -154,6 +154,7 @@ LINKS = st.one_of(
 )
 
 
+@settings(max_examples=30)
 @given(st.lists(LINKS, max_size=6))
 def test_whatever_happened_a_heal_leaves_everything_as_it_was(
     several: list[Event],
@@ -167,6 +168,7 @@ def test_whatever_happened_a_heal_leaves_everything_as_it_was(
     assert len(whole.steps) == len(several) + 1
 
 
+@settings(max_examples=30)
 @given(st.lists(LINKS, max_size=6))
 def test_a_partition_is_the_same_from_both_sides(several: list[Event]) -> None:
     situation = Situation()
@@ -186,6 +188,7 @@ def test_a_partition_is_the_same_from_both_sides(several: list[Event]) -> None:
             assert reached == bool(back and own[one.name] & set(back.addresses))
 
 
+@settings(max_examples=30)
 @given(st.lists(LINKS, max_size=5))
 def test_a_host_does_something_only_when_its_share_changes(
     several: list[Event],
