@@ -81,7 +81,7 @@ class Readings:
 
     Attributes:
         journal: events with `time`, `kind` and `what`.
-        by_hand: constraints of `enos tc --set`, in the words of the file.
+        by_hand: constraints of `enos tc --set …`, in the words of the file.
         resolved: the experiment with its defaults.
         notes: what is there and could not be read.
 
