@@ -66,8 +66,12 @@ def address(testbed: Testbed, store: str) -> str:
 
     With several, the first is the one that is written to.
     """
-    hosts = testbed.with_role(store) or testbed.with_role("control")
-    return _on_api(testbed, hosts[0])
+    return _on_api(testbed, _keeper(testbed, store))
+
+
+def _keeper(testbed: Testbed, *stores: str) -> Host:
+    several = (testbed.with_role(store) for store in stores or STORES)
+    return next(filter(None, several), testbed.with_role("control"))[0]
 
 
 def _on_api(testbed: Testbed, host: Host) -> str:
@@ -91,6 +95,7 @@ def lab(session: Session) -> Lab:
         groups={host.name: host.groups for host in testbed.hosts},
         rtt={pair: seconds for pair, seconds in rtt.items() if seconds},
         database=database[0].name if database else "",
+        store=_keeper(testbed).name,
     )
 
 

@@ -41,6 +41,7 @@ class Growth:
         before: what was called next, after the time that is compared; empty at the end.
         calls: before and after.
         own: seconds without what they called, before and after.
+        sending: how much of the difference was the sending of trace points.
         doubt: standard error of the difference, infinite with a single trace.
         round_trips: the difference in round trips, when those grew from where it ran.
 
@@ -52,13 +53,14 @@ class Growth:
     before: str
     calls: tuple[float, float]
     own: tuple[float, float]
+    sending: float
     doubt: float
     round_trips: float | None = None
 
     @property
     def seconds(self) -> float:
-        """Return by how much it grew."""
-        return self.own[1] - self.own[0]
+        """Return by how much it grew, the sending of trace points left out."""
+        return self.own[1] - self.own[0] - self.sending
 
     @property
     def sure(self) -> bool:
@@ -68,7 +70,7 @@ class Growth:
 
 def grown(before: Side, after: Side) -> tuple[Growth, ...]:
     """Return every operation of either side, the one that grew the most first."""
-    old, new = _measured(before.trees), _measured(after.trees)
+    old, new = _measured(before), _measured(after)
     rows = [
         _growth(key, old.get(key), new.get(key), before, after)
         for key in dict.fromkeys((*old, *new))
@@ -79,23 +81,38 @@ def grown(before: Side, after: Side) -> tuple[Growth, ...]:
 @dataclass(slots=True, kw_only=True)
 class _Measured:
     own: list[float]
+    sending: float = 0.0
     calls: int
     hosts: set[str]
 
 
-def _measured(trees: Sequence[Tree]) -> dict[tuple[str, ...], _Measured]:
+def _measured(side: Side) -> dict[tuple[str, ...], _Measured]:
+    trees = side.trees
     found: dict[tuple[str, ...], _Measured] = {}
     for number, tree in enumerate(trees):
         for span in tree.spans.values():
+            sender = span.host  # of the point that was sent last before the time
             for begin, end, ahead in tree.gaps(span):
                 key = (*by_operation(span), ahead.operation if ahead else "")
                 if key not in found:
                     found[key] = _Measured(own=[0.0] * len(trees), calls=0, hosts=set())
                 one = found[key]
                 one.own[number] += end - begin
+                one.sending += side.lab.sending(sender)
                 one.calls += 1
-                one.hosts.add(span.host)
+                one.hosts |= _far(
+                    {span.host, sender, ahead.host if ahead else sender}, side
+                )
+                sender = ahead.host if ahead else sender
     return found
+
+
+def _far(hosts: set[str], side: Side) -> set[str]:
+    """Return the hosts that anything may have been sent to or from on a long way.
+
+    Everybody sends to the host of the database, the broker and the APIs.
+    """
+    return hosts - {side.lab.database}
 
 
 def _growth(
@@ -111,6 +128,11 @@ def _growth(
     hosts = {host for one in (old, new) if one for host in one.hosts}
     way = after.lab.farthest(hosts, before.lab)
     own = statistics.fmean(first), statistics.fmean(second)
+    sent = [
+        one.sending / len(side.trees) if one else 0.0
+        for one, side in ((old, before), (new, after))
+    ]
+    sending = sent[1] - sent[0]
     return Growth(
         service=service,
         category=category,
@@ -121,8 +143,9 @@ def _growth(
             (new.calls if new else 0) / len(second),
         ),
         own=own,
+        sending=sending,
         doubt=math.hypot(_error(first), _error(second)),
-        round_trips=(own[1] - own[0]) / way if way > 0 else None,
+        round_trips=(own[1] - own[0] - sending) / way if way > 0 else None,
     )
 
 

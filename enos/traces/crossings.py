@@ -4,7 +4,8 @@ A request is a round trip, whoever waits for it. An RPC is one when its caller w
 half of one when not; which of them an operation does is seen from those of its spans
 whose caller was still under way when they began: most of them then end before it, or
 not. A statement sent from a host other than the database's is a round trip too, though
-no span shows the other end.
+no span shows the other end; and so is each trace point sent from a host other than
+their store's, which makes traced requests slower than others on a slow link.
 What a trace cannot show (a TCP handshake, a broker's confirmation) is not counted.
 """
 
@@ -17,6 +18,7 @@ from enos.traces import names
 from enos.traces.tree import Span, Tree
 
 CAST = 0.5
+POINTS = ("OSProfiler", names.DATABASE, "trace points")
 SLACK = 0.001  # seconds a callee may seem to outlast a caller that waited for it
 
 
@@ -28,12 +30,14 @@ class Lab:
         groups: host → groups of the experiment.
         rtt: pair of hosts, either way → seconds that were added to each round trip.
         database: host all statements go to, empty when unknown.
+        store: host all trace points go to, likewise.
 
     """
 
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     rtt: Mapping[tuple[str, str], float] = field(default_factory=dict)
     database: str = ""
+    store: str = ""
 
     def place(self, host: str) -> str:
         """Return the groups of a host, else its name."""
@@ -42,6 +46,10 @@ class Lab:
     def between(self, one: str, other: str) -> float:
         """Return the seconds added to a round trip between two hosts."""
         return self.rtt.get((one, other), self.rtt.get((other, one), 0.0))
+
+    def sending(self, host: str) -> float:
+        """Return the seconds added to the sending of a point, which is waited for."""
+        return self.between(host, self.store) if self.store else 0.0
 
     def farthest(self, hosts: Iterable[str], before: "Lab") -> float:
         """Return by how much the round trip from these hosts grew the most."""
@@ -75,7 +83,7 @@ class Crossing:
 def crossings(trees: Sequence[Tree], lab: Lab) -> tuple[Crossing, ...]:
     """Return the calls between hosts, those that cost the most time first."""
     waited = _waited_for(trees)
-    found: dict[tuple[str, ...], list[tuple[float, float]]] = {}
+    found: dict[tuple[str, ...], list[tuple[float, float]]] = _points(trees, lab)
     for tree in trees:
         for span, source, target in _between(tree, lab):
             trips = 1.0 if waited.get(_rpc(span), True) else CAST
@@ -112,6 +120,20 @@ def _between(tree: Tree, lab: Lab) -> Iterator[tuple[Span, str, str]]:
             yield span, span.host, lab.database
 
 
+def _points(
+    trees: Iterable[Tree], lab: Lab
+) -> dict[tuple[str, ...], list[tuple[float, float]]]:
+    """Return the way of the trace points themselves, as `crossings` gathers calls."""
+    found: dict[tuple[str, ...], list[tuple[float, float]]] = {}
+    for tree in trees:
+        for span in tree.spans.values():
+            if lab.store and span.host != lab.store:
+                way = (lab.place(span.host), lab.place(lab.store))
+                both = [(1.0, lab.between(span.host, lab.store))] * 2
+                found.setdefault((*way, *POINTS), []).extend(both)
+    return found
+
+
 def _waited_for(trees: Iterable[Tree]) -> dict[tuple[str, str], bool]:
     """Return service and operation of an RPC → whether its callers wait for it."""
     seen: dict[tuple[str, str], list[bool]] = {}
@@ -135,6 +157,7 @@ def to_json(lab: Lab) -> dict[str, Any]:
         "groups": {host: list(groups) for host, groups in lab.groups.items()},
         "rtt": [[*pair, seconds] for pair, seconds in sorted(lab.rtt.items())],
         "database": lab.database,
+        "store": lab.store,
     }
 
 
@@ -144,4 +167,5 @@ def from_json(plain: Mapping[str, Any]) -> Lab:
         groups={host: tuple(several) for host, several in plain["groups"].items()},
         rtt={(one, other): seconds for one, other, seconds in plain["rtt"]},
         database=str(plain["database"]),
+        store=str(plain.get("store", "")),
     )

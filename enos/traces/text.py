@@ -129,6 +129,11 @@ def difference(before: Side, after: Side, rows: Sequence[Growth]) -> str:
         f"a trace took {mean[0]:.3f} s, now {mean[1]:.3f} s"
         f" ({(mean[1] - mean[0]) * 1000:+.0f} ms)"
     )
+    if sending := sum(row.sending for row in rows):
+        told += (
+            f"\nsending trace points took {sending * 1000:+.0f} ms of it, in all"
+            " threads; left out below"
+        )
     sure = [row for row in rows if row.sure]
     if not sure:
         return f"{told}\nno call changed by more than it varies from trace to trace"

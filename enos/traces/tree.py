@@ -4,17 +4,24 @@ OSProfiler sends a point when something begins and one when it ends, and nothing
 sure that both arrive. A span without its end lasts as long as what it called, one
 without its beginning begins with it; one whose caller is unknown becomes a root.
 
-Services answer, or end a span, and go on in a thread. So a span reaches as far as what
-it called, and what it called for the client stops mattering when the client has its
-last answer: threads that serve others later were seen to keep an old trace's name.
+Who serves an RPC may end its span and go on in a thread. Its span then reaches as far
+as what that called. Any other span reaches as far as what was called before its end,
+given the time a message may be on its way; and nothing reaches over what begins after
+the client had its last answer. For OSProfiler leaves the name of a trace in the thread
+that served it, and later messages that happen to be served there appear as calls of
+whoever sent the first one.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from enos.traces import clock, names
 from enos.traces.points import MICRO, Point, Trace
+
+ON_ITS_WAY = 5.0
+"""Seconds a cast may take to begin after its caller ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,10 +280,20 @@ def _reach(
     answered = _answered(spans.values())
     reach: dict[str, float] = {}
     for one in _callees_first(children):
+        limit = min(answered, _calls_until(spans[one], spans))
         below = (
             reach[other]
             for other in children.get(one, ())
-            if spans[other].begin <= answered
+            if spans[other].begin <= limit
         )
         reach[one] = max(spans[one].end, *below, 0.0)
     return reach
+
+
+def _calls_until(span: Span, spans: Mapping[str, Span]) -> float:
+    """Return when a span can have called the last thing that is named its own."""
+    caller = spans.get(span.parent)
+    serves = span.category == names.RPC and (
+        caller is None or caller.service != span.service
+    )
+    return math.inf if serves else span.end + ON_ITS_WAY

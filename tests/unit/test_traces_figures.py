@@ -119,6 +119,34 @@ def test_what_grew_is_named_where_it_was_waited_for() -> None:
     assert not rows["POST /v2.0/ports", ""].sure
 
 
+def test_what_sending_trace_points_takes_is_left_out() -> None:
+    before = compare.Side(trees=several(), lab=replace(FLAT, store="control-1"))
+    after = compare.Side(trees=several(25), lab=replace(LAB, store="control-1"))
+    rows = {(row.operation, row.before): row for row in compare.grown(before, after)}
+    # build's own first point is waited for: it went to the store on control-1
+    first = rows["ComputeManager.build", "ConductorManager.object_action"]
+    assert first.sending == pytest.approx(0.050)
+    assert first.seconds == pytest.approx(0.025 - 0.050)
+    second = rows["ComputeManager.build", "POST /v2.0/ports"]
+    assert second.sending == 0.0  # what came before it was on the store's host
+    told = text.difference(before, after, tuple(rows.values()))
+    assert "sending trace points took +50 ms of it" in told
+
+
+def test_points_sent_from_afar_are_round_trips_too() -> None:
+    found = crossings([spans(25)], replace(LAB, store="control-1"))
+    (points,) = [one for one in found if one.service == "OSProfiler"]
+    assert (points.source, points.target) == ("edge1", "core")
+    assert (points.calls, points.round_trips) == (2, 2.0)
+
+
+def test_what_stayed_on_one_host_has_no_round_trips() -> None:
+    before = compare.Side(trees=several(), lab=FLAT)
+    after = compare.Side(trees=several(25), lab=LAB)
+    rows = {row.operation: row for row in compare.grown(before, after)}
+    assert rows["INSERT instances"].round_trips is None
+
+
 def test_without_a_longer_way_no_round_trips_are_told() -> None:
     side = compare.Side(trees=several(), lab=FLAT)
     rows = compare.grown(side, side)

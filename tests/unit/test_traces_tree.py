@@ -26,11 +26,12 @@ def pair(
     host: str = "control-1",
     kind: str = "wsgi",
     what: str = "",
+    service: str = "osapi_compute",
 ) -> tuple[Point, Point]:
     """Both points of a span; times in milliseconds."""
     start = Point(
         id=name, parent=parent, kind=kind, ends=False, us=begin * MS, host=host,
-        project="nova", service="osapi_compute", what=what or name,
+        project="nova", service=service, what=what or name,
     )  # fmt: skip
     stop = Point(id=name, parent=parent, kind=kind, ends=True, us=end * MS, host=host)
     return start, stop
@@ -75,13 +76,23 @@ def test_own_time_is_when_nothing_that_was_called_was_under_way() -> None:
 def test_a_thread_that_goes_on_after_an_answer_belongs_to_who_began_it() -> None:
     made = tree(
         pair("post", 0, 2),
-        pair("build", 1, 2, parent="post", kind="rpc"),
-        pair("ask", 10, 12, parent="build", kind="rpc"),  # by build's thread
-        pair("last", 13, 14),
+        pair("build", 1, 2, parent="post", kind="rpc", service="nova-compute"),
+        pair("ask", 9000, 9002, parent="build", kind="rpc"),  # by build's thread
+        pair("last", 9003, 9004),
     )
-    assert made.own(made.spans["build"]) == pytest.approx(0.009)
+    assert made.own(made.spans["build"]) == pytest.approx(8.999)
     assert made.own(made.spans["post"]) == pytest.approx(0.001)
     assert made.spans["build"].seconds == pytest.approx(0.001)
+
+
+def test_a_message_served_in_a_thread_of_an_earlier_one_prolongs_no_request() -> None:
+    made = tree(
+        pair("post", 0, 2),
+        pair("stale", 9000, 9002, parent="post", kind="rpc", service="agent"),
+        pair("last", 9003, 9004),
+    )
+    assert made.reach["post"] == pytest.approx(0.002)
+    assert made.own(made.spans["post"]) == pytest.approx(0.002)
 
 
 def test_what_begins_after_the_last_answer_belongs_to_nobody() -> None:
