@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path, PurePath
 from typing import IO
 
-from enos.errors import MonitoringError
+from enos.errors import MonitoringError, ProcessError
 from enos.metrics.database import Influx, at, program
 from enos.metrics.plan import BACKUP_PORT, NAME, PLACE, influxdb_conf
 from enos.process import Shell
@@ -69,12 +69,16 @@ def save(
         ):
             tar.extractall(draft, filter="data")
 
-    done = shell.pipe(argv, unpack, check=False, timeout=PATIENCE)
-    if not done.ok or not (draft / LINES).exists():
-        shutil.rmtree(draft)
+    try:
+        done = shell.pipe(argv, unpack, check=False, timeout=PATIENCE)
         said = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
+        why = "" if done.ok and (draft / LINES).exists() else said[-1]
+    except ProcessError as late:
+        why = late.message
+    if why:
+        shutil.rmtree(draft)
         raise MonitoringError(
-            f"the measures on {host.name} cannot be saved: {said[-1]}",
+            f"the measures on {host.name} cannot be saved: {why}",
             hint="`enos metrics status` tells whether the database answers",
         )
     shutil.rmtree(folder, ignore_errors=True)

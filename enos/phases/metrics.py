@@ -139,7 +139,11 @@ def monitored(session: Session) -> bool:
 def influx(session: Session) -> database.Influx:
     """Return the experiment's database; raises StateError when there is none."""
     plan = planned(session)
-    session.require(PHASE)
+    if not session.directory.load().done(PHASE):
+        raise StateError(
+            f"the machines of `{session.directory.path.name}` are not measured yet",
+            hint="run `enos metrics start` first",
+        )
     return database.of_plan(plan, session.shell, session.directory.sockets)
 
 
