@@ -8,8 +8,9 @@ from typing import Any
 from enos import netem
 from enos.bench.environment import AGENT, Interpreter, packages
 from enos.bench.host import Bench
-from enos.bench.shaker.execution import Guests, Setting, Traffic
+from enos.bench.shaker.execution import Traffic
 from enos.bench.shaker.nodes import FLENT
+from enos.bench.shaker.setting import Guests, Setting
 from enos.bench.workload import Workload
 from enos.cloud.agentguest import PYTHON, agent_image
 from enos.cloud.converge import upload

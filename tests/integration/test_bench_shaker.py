@@ -15,7 +15,8 @@ from enos.bench import environment, rally
 from enos.bench.environment import AGENT, SHAKER, install, interpreter, packages
 from enos.bench.host import Bench
 from enos.bench.rally import judge, run_workload
-from enos.bench.shaker.execution import Guests, Setting, Traffic
+from enos.bench.shaker.execution import Traffic
+from enos.bench.shaker.setting import Guests, Setting
 from enos.bench.workload import Workload, load_workload
 from enos.config.constraints import ConstraintSpec, NetworkConstraints
 from enos.errors import BenchmarkError, CapabilityError

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from enos.bench.measure import Measure
 from enos.bench.results import as_csv, summary
 from enos.bench.shaker import flent
-from enos.bench.shaker.execution import PORT, Guests, credentials, options
 from enos.bench.shaker.outcome import result
 from enos.bench.shaker.page import page, points
 from enos.bench.shaker.placement import agents, specification
 from enos.bench.shaker.samples import found, weighted
 from enos.bench.shaker.scenario import ShakerRun, Where, alias_of
+from enos.bench.shaker.setting import PORT, Guests, credentials, options
 from enos.bench.workload import load_workload
 from enos.errors import ConfigError
 from enos.testbed import Host, Network, Nic, Testbed

@@ -14,7 +14,7 @@ import re
 import tarfile
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -33,6 +33,7 @@ from enos.bench.shaker.placement import (
     specification,
 )
 from enos.bench.shaker.scenario import ShakerRun, Where
+from enos.bench.shaker.setting import PORT, Guests, Setting, credentials, options
 from enos.errors import (
     BenchmarkError,
     CapabilityError,
@@ -42,56 +43,9 @@ from enos.errors import (
 )
 from enos.progress import Step
 from enos.remote import ssh_argv
-from enos.testbed import Host, Testbed
 
 RUNNER = Path(__file__).with_name("runner.py")
-PORT = 15210
-"""Where Shaker's server listens on the bench host."""
-
-POLLING = 1  # seconds between an agent's questions
-JOINING = {Where.NODES: 60, Where.GUESTS: 900, Where.BENCH_HOST: 60}
-"""Seconds for agents to come up. Emulated guests take their time."""
-
-LOSING = {Where.NODES: 20, Where.GUESTS: 60, Where.BENCH_HOST: 60}
-"""Seconds past the end of its test after which a silent agent is lost."""
-
 _TOLD = re.compile(r"Waiting for quorum|New stack")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Guests:
-    """What guests are booted with.
-
-    Attributes:
-        image: name in Glance.
-        network: name of the external network their routers get.
-        relay: address of this machine that guests reach and the bench host's own
-            networks are not reached from; empty when they reach the bench host.
-        names: DNS servers.
-
-    """
-
-    image: str
-    flavor: str
-    network: str
-    relay: str = ""
-    names: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """What scenarios run in.
-
-    Attributes:
-        spec: of `rally.env_spec`.
-        guests: makes ready what guests are booted with; raises CapabilityError,
-            ImageError or CloudError when there cannot be any.
-
-    """
-
-    testbed: Testbed
-    spec: Mapping[str, Any]
-    guests: Callable[[], Guests]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -145,10 +99,10 @@ class Traffic:
             except (CapabilityError, ImageError, CloudError) as error:
                 return "; ".join(filter(None, (error.message, error.hint)))
             return ""
-        hosts: tuple[Host, ...] = (self.bench.host,)
+        hosts = [self.bench.host]
         if run.where is Where.NODES:
             names = {one.host for one in self._agents(run)}
-            hosts = tuple(h for h in self.setting.testbed.hosts if h.name in names)
+            hosts = [one for one in self.setting.testbed.hosts if one.name in names]
         lacking = missing(hosts, run.programs, self.bench)
         return "; ".join(
             f"{', '.join(names)} missing on {host}: install it there"
@@ -224,10 +178,13 @@ class Traffic:
         argv = ssh_argv(self.bench.host, command, sockets=self.bench.sockets)
         if relay:
             argv = _forwarding(self.bench, command, relay)
-        lines = _Lines(step=step, began=lambda: self.bench.began(run.name))
-        self.bench.shell.stream(
-            argv, log=place / "shaker.log", on_line=lines.take, check=False
+        lines = _Lines(
+            step=step, began=lambda: self.bench.began(run.name), leave=bool(relay)
         )
+        with suppress(_Ended):
+            self.bench.shell.stream(
+                argv, log=place / "shaker.log", on_line=lines.take, check=False
+            )
         if not lines.ended:
             raise BenchmarkError(
                 f"Shaker ended on `{self.bench.host.name}` before `{run.name}` was run",
@@ -253,12 +210,23 @@ class Traffic:
         self.bench.on_host("rm", "-rf", str(folder))
 
 
+class _Ended(Exception):  # noqa: N818 - no failure
+    """The scenario has ended, whatever still holds the connection open."""
+
+
 @dataclass(slots=True, kw_only=True)
 class _Lines:
-    """Progress from the lines of the runner and of Shaker's log."""
+    """Progress from the lines of the runner and of Shaker's log.
+
+    Attributes:
+        leave: end the program that is listened to by `_Ended`, once the scenario has
+            ended: ssh waits for what it forwards, here for guests that are gone.
+
+    """
 
     step: Step
     began: Callable[[], None]
+    leave: bool
     tested: bool = False
     ended: bool = False
     last: str = ""
@@ -266,7 +234,10 @@ class _Lines:
     def take(self, text: str) -> None:
         if text.startswith('{"event"'):
             event = json.loads(text)
-            self.ended = self.ended or event["event"] == "ended"
+            if event["event"] == "ended":
+                self.ended = True
+                if self.leave:
+                    raise _Ended
             if event["event"] == "awaiting":
                 self.step.awaiting(event["what"])
             elif event["event"] == "testing":
@@ -292,46 +263,6 @@ def prepare(bench: Bench) -> PurePosixPath:
     made = packages(wanted, bench.cache, shell, progress, tool=SHAKER)
     install(made, shell, host, progress, sockets=bench.sockets)
     return made.python
-
-
-def credentials(spec: Mapping[str, Any]) -> dict[str, str]:
-    """Return the environment variables by which Shaker's options know a cloud."""
-    cloud = spec["existing@openstack"]
-    admin = cloud["admin"]
-    insecure = bool(cloud.get("https_insecure"))
-    found = {
-        "OS_AUTH_URL": cloud["auth_url"],
-        "OS_USERNAME": admin["username"],
-        "OS_PASSWORD": admin["password"],
-        "OS_PROJECT_NAME": admin["project_name"],
-        "OS_USER_DOMAIN_NAME": admin["user_domain_name"],
-        "OS_PROJECT_DOMAIN_NAME": admin["project_domain_name"],
-        "OS_IDENTITY_API_VERSION": "3",
-        "OS_REGION_NAME": cloud.get("region_name", ""),
-        "OS_INTERFACE": cloud.get("endpoint_type", ""),
-        "OS_CACERT": cloud.get("https_cacert", ""),
-        "OS_INSECURE": "true" if insecure else "",
-    }
-    return {name: str(value) for name, value in found.items() if value}
-
-
-def options(run: ShakerRun, guests: Guests | None, address: str) -> list[str]:
-    """Return Shaker's options for a run whose server is reached at an address."""
-    listed = [
-        *("--server-endpoint", f"{address}:{PORT}"),
-        *("--scenario", "one"),  # required, and given otherwise
-        *("--polling-interval", str(POLLING)),
-        *("--agent-join-timeout", str(JOINING[run.where])),
-        *("--agent-loss-timeout", str(LOSING[run.where])),
-    ]
-    if guests is not None:
-        listed += ["--image-name", run.image or guests.image]
-        listed += ["--flavor-name", run.flavor or guests.flavor]
-        listed += ["--external-net", guests.network]
-        listed += ["--stack-name", f"shaker_{run.key.replace('-', '_')}"]
-        if guests.names:
-            listed += ["--dns-nameservers", ",".join(guests.names)]
-    return listed
 
 
 def _forwarding(bench: Bench, command: Sequence[str], relay: str) -> tuple[str, ...]:

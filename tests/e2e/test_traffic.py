@@ -1,0 +1,79 @@
+"""Traffic between nodes and between guests, on an OpenStack with Heat.
+
+Asked for by name, for an experiment whose OpenStack runs, with Heat and with two
+computes: `ENOS_EXPERIMENT=enos-demo make traffic`.
+"""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from enos.cloud.rest import connect
+from enos.state.directory import Directory
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(
+        "ENOS_EXPERIMENT" not in os.environ,
+        reason="ENOS_EXPERIMENT names no experiment to load",
+    ),
+]
+ROOT = Path(__file__).parents[2]
+ENOS = ROOT / ".venv" / "bin" / "enos"
+
+
+@pytest.fixture
+def experiment() -> Directory:
+    return Directory(Path(os.environ["ENOS_EXPERIMENT"]).resolve())
+
+
+def measured(experiment: Directory, workload: Path) -> dict[str, Any]:
+    """Return the result of the only scenario of a workload."""
+    at = str(experiment.path)
+    argv = (str(ENOS), "--env", at, "bench", f"--workload={workload}")
+    subprocess.run(argv, check=True)
+    folder = max(experiment.results.glob(f"bench-*-{workload.name}"))
+    (only,) = json.loads((folder / "results.json").read_text())
+    return dict(only)
+
+
+def workload(folder: Path, name: str, scenario: str) -> Path:
+    (folder / name).mkdir()
+    (folder / name / "run.yml").write_text(f"shaker:\n  scenarios:\n    - {scenario}\n")
+    return folder / name
+
+
+def test_nodes_measure_between_each_other(
+    experiment: Directory, tmp_path: Path
+) -> None:
+    text = "{file: tcp-udp.yml, between: [control, compute], args: {time: 3}}"
+
+    told = measured(experiment, workload(tmp_path, "nodes", text))
+
+    assert told["ok"], told["verdict"]
+    found = {(one["test"], one["metric"]): one for one in told["measures"]}
+    assert found["Ping", "loss"]["mean"] == 0
+    assert found["UDP", "throughput"]["mean"] == pytest.approx(10, rel=0.1)
+
+
+def test_two_guests_on_two_computes_exchange_traffic_and_are_removed(
+    experiment: Directory, tmp_path: Path
+) -> None:
+    text = "{file: guests-l2.yml, args: {time: 5}}"
+
+    told = measured(experiment, workload(tmp_path, "guests", text))
+
+    assert told["ok"], told["verdict"]
+    found = {(one["test"], one["metric"]): one for one in told["measures"]}
+    source, _, sink = found["Ping", "rtt"]["place"].partition(" to ")
+    assert source != sink
+    assert found["TCP", "throughput"]["mean"] > 1
+    assert found["UDP", "throughput"]["mean"] == pytest.approx(1, rel=0.2)
+    cloud = connect(experiment.kolla / "clouds.yaml")
+    servers = cloud.get("compute", "/servers/detail?all_tenants=1")["servers"]
+    assert not [one["name"] for one in servers if one["name"].startswith("shaker_")]
