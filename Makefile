@@ -6,7 +6,7 @@ PARTS := openssh-server openssh-client iproute2 iptables nftables ipset fping \
          iputils-ping iperf3 cpio qemu-system-x86 debootstrap docker.io chromium \
          redis-server
 
-.PHONY: demo killed partition test check golden clean
+.PHONY: demo killed partition traffic test check golden clean
 
 demo: $(ENOS) ## the main job, end to end, on this machine
 	$(ENOS) deploy -f topologies/demo.yml
