@@ -127,7 +127,7 @@ class Ground:
         return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Emulation:
     """What one host emulates; its commands are made when somebody needs them.
 
@@ -139,7 +139,7 @@ class Emulation:
     plan: EmulationPlan
     backend: Backend
 
-    @property
+    @cached_property
     def commands(self) -> HostCommands:
         """Return what the host does for it.
 

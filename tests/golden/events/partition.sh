@@ -106,6 +106,9 @@ expire() {
 end_watch() {
     pid=$(cat watch.pid 2>/dev/null) || return 0
     if grep -qs events.sh "/proc/$pid/cmdline"; then kill "$pid" 2>/dev/null || true; fi
+    if [ -d /run/systemd/system ]; then # else its name may not be free again yet
+        systemctl stop "$UNIT" >/dev/null 2>&1 || true
+    fi
     rm -f watch.pid
 }
 
