@@ -6,7 +6,7 @@ PARTS := openssh-server openssh-client iproute2 iptables nftables ipset fping \
          iputils-ping iperf3 cpio qemu-system-x86 debootstrap docker.io chromium \
          redis-server
 
-.PHONY: demo killed partition traffic test check golden clean
+.PHONY: demo killed partition traces traffic test check golden clean
 
 demo: $(ENOS) ## the main job, end to end, on this machine
 	$(ENOS) deploy -f topologies/demo.yml
@@ -26,6 +26,9 @@ partition: $(VENV)/.dev ## a site cut off during a benchmark of ENOS_EXPERIMENT,
 
 traffic: $(VENV)/.dev ## between nodes and guests of ENOS_EXPERIMENT, a running one with Heat
 	$(VENV)/bin/pytest -s tests/e2e/test_traffic.py
+
+traces: $(VENV)/.dev ## traces of ENOS_EXPERIMENT, a running one with osprofiler
+	$(VENV)/bin/pytest -s tests/e2e/test_traces.py
 
 test: $(VENV)/.dev parts ## every test but the main job
 	$(VENV)/bin/pytest -n 4 --dist loadfile -m "not e2e"
