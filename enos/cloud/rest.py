@@ -9,13 +9,13 @@ import logging
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
 
 from keystoneauth1.adapter import Adapter
-from keystoneauth1.exceptions import ClientException
+from keystoneauth1.exceptions import ClientException, EndpointNotFound
 from openstack.config import OpenStackConfig
 from openstack.config.cloud_region import CloudRegion
 from openstack.exceptions import SDKException
@@ -101,13 +101,14 @@ class Cloud:
 
     def offers(self, service: str) -> bool:
         """Tell whether the catalogue has an endpoint of a type: `orchestration`."""
-        with _told("the catalogue of services"):
+        with _told("the catalogue of services"), suppress(EndpointNotFound):
             found = self._region.get_session().get_endpoint(
                 service_type=service,
                 interface=self._region.get_interface(service),
                 region_name=self._region.get_region_name(service),
             )
-        return bool(found)
+            return bool(found)
+        return False
 
     def list(self, kind: Kind) -> tuple[Record, ...]:
         """Return all resources of a kind that the administrator sees."""

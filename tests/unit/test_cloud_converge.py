@@ -267,3 +267,12 @@ def test_a_found_record_may_say_more_than_is_wanted() -> None:
 
     assert differences({"gateway": {"network_id": "n"}}, found) == ()
     assert differences({"gateway": {"network_id": "m"}}, found) == ("gateway",)
+
+
+def test_a_service_is_offered_when_the_catalogue_has_it(
+    cloud: FakeOpenStack, tmp_path: Path
+) -> None:
+    there = connect(cloud.clouds_yaml(tmp_path))
+
+    assert there.offers("compute")
+    assert not there.offers("orchestration")
