@@ -1,5 +1,6 @@
 """Making a monitoring plan real on all machines at once, and undoing it."""
 
+import hashlib
 import json
 import time
 from collections.abc import Mapping
@@ -109,9 +110,14 @@ def _arrival(bundle: Path) -> PurePosixPath:
     return PurePosixPath("/tmp") / bundle.name  # noqa: S108 - its name holds its hash
 
 
+def _told(bundle: Path) -> dict[str, str]:
+    digest = hashlib.sha256(bundle.read_bytes()).hexdigest()
+    return {"path": str(_arrival(bundle)), "sha256": digest}
+
+
 def _spec(plan: HostPlan, bundle: Path | None) -> dict[str, object]:
     return {
-        "bundle": str(_arrival(bundle)) if bundle else None,
+        "bundle": _told(bundle) if bundle else None,
         "place": str(PLACE),
         "packages": list(plan.packages),
         "files": {path: asdict(file) for path, file in plan.files.items()},

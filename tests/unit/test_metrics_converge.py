@@ -1,5 +1,6 @@
 """What is run where, and which failure becomes which error."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -67,6 +68,7 @@ def test_a_database_without_accounts_gets_one() -> None:
 
 def test_a_bundle_goes_only_to_machines_that_ask_for_it(tmp_path: Path) -> None:
     bundle = tmp_path / "enos-metrics-trixie.tar.gz"
+    bundle.write_bytes(b"programs")
     shell = RecordingShell()
     shell.script("*10.0.0.3*LACKING*", Answer(returncode=NEEDED), Answer())
 
@@ -75,6 +77,11 @@ def test_a_bundle_goes_only_to_machines_that_ask_for_it(tmp_path: Path) -> None:
     (copy,) = (call.argv for call in shell.calls if call.argv[0] == "scp")
     assert copy[-2:] == (str(bundle), "root@10.0.0.3:/tmp/enos-metrics-trixie.tar.gz")
     assert len(specs(shell)) == 3
+    digest = hashlib.sha256(b"programs").hexdigest()
+    assert specs(shell)[0]["bundle"] == {
+        "path": "/tmp/enos-metrics-trixie.tar.gz",
+        "sha256": digest,
+    }
 
 
 @pytest.mark.parametrize(

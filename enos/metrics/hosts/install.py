@@ -1,8 +1,9 @@
 """Brings a machine to what a plan says, or removes it all; run there by python3.
 
-Standard input carries the plan as JSON: ``place``, ``packages``, ``bundle`` (a tar
-file with the packages' programs, or null: the machine's own apt is asked), ``files``
-(path → ``text`` and ``mode``), ``units``; or ``remove: true``. Killed at any point, the
+Standard input carries the plan as JSON: ``place``, ``packages``, ``bundle`` (the
+``path`` and ``sha256`` of a tar file with the packages' programs, or null: the
+machine's own apt is asked), ``files`` (path → ``text`` and ``mode``), ``units``; or
+``remove: true``. Killed at any point, the
 next run converges: programs appear by one rename, and units are restarted unless the
 mark ``applied``, written last, names exactly what is there.
 
@@ -73,27 +74,37 @@ def remove(place: Path, units: Sequence[str]) -> None:
     shutil.rmtree(place, ignore_errors=True)
 
 
-def unpack(place: Path, packages: Sequence[str], bundle: "str | None") -> None:
+def unpack(
+    place: Path, packages: Sequence[str], bundle: "Mapping[str, str] | None"
+) -> None:
     """Have the programs in ``root``."""
     root, draft = place / "root", place / "root.part"
-    wanted = Path(bundle).name if bundle else " ".join(packages)
+    wanted = bundle["sha256"] if bundle else " ".join(packages)
     mark = root / "packages"
     if mark.exists() and mark.read_text(encoding="utf-8") == wanted:
         return
-    if bundle and not Path(bundle).exists():
-        sys.exit(NEEDED)
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
     if bundle:
-        run("tar", "-xzf", bundle, "-C", str(draft))
+        own = taken(Path(bundle["path"]), bundle["sha256"], place / "bundle")
+        run("tar", "-xzf", str(own), "-C", str(draft))
+        own.unlink()
     else:
         gather(place / "debs", draft, packages)
     (draft / "packages").write_text(wanted, encoding="utf-8")
     shutil.rmtree(root, ignore_errors=True)
     draft.rename(root)
     shutil.rmtree(place / "debs", ignore_errors=True)
-    if bundle:
-        Path(bundle).unlink()
+
+
+def taken(arrived: Path, digest: str, own: Path) -> Path:
+    """Return our own copy of what arrived where anybody may write, if it is right."""
+    if arrived.exists():
+        shutil.copyfile(arrived, own)
+        if hashlib.sha256(own.read_bytes()).hexdigest() == digest:
+            arrived.unlink()
+            return own
+    sys.exit(NEEDED)
 
 
 def gather(debs: Path, root: Path, packages: Sequence[str]) -> None:
