@@ -18,6 +18,7 @@ from enos.netem.shaping import NO_DELAY, NO_LOSS, Shaping
 from enos.testbed import Host, Network, Testbed
 
 OVERRIDE, SPECIFIC, DEFAULT = 0, 1, 2
+PLAIN = Shaping()
 Names = frozenset[str]
 Held = tuple[Shaping, str, int]  # what holds, the constraint it follows, its priority
 
@@ -42,6 +43,7 @@ class Selection:
     constraints: NetworkConstraints
     asked: Table
     over: Table
+    default: Shaping
     names: Names  # that constraints use: other roles tell no two hosts apart
     groups: Names
 
@@ -61,6 +63,11 @@ class Selection:
             constraints=constraints,
             asked=asked,
             over=over,
+            default=Shaping(
+                delay=constraints.default_delay or NO_DELAY,
+                loss=constraints.default_loss or NO_LOSS,
+                rate=constraints.default_rate,
+            ),
             names=groups | (named & roles),
             groups=groups,
         )
@@ -99,9 +106,7 @@ class Selection:
     @property
     def defaults(self) -> bool:
         """Tell whether anything is asked between groups that no constraint names."""
-        asked = self.constraints
-        delay, rate, loss = asked.default_delay, asked.default_rate, asked.default_loss
-        return bool((delay and delay.ms) or rate or (loss and loss.value))
+        return not self.default.idle
 
     def between(self, src: Names, dst: Names, network: Network) -> Held | None:
         """Return what holds from one set of names to another, None for nothing.
@@ -109,8 +114,9 @@ class Selection:
         Raises EmulationError when the quantities that come together there do not fit.
         """
         held = self._of_file(src, dst, network)
-        for one in sorted(self._matching(self.over, src, dst, network), key=_order):
-            under = held[0] if held else Shaping()
+        over = self._matching(self.over, src, dst, network) if self.over else []
+        for one in sorted(over, key=_order):
+            under = held[0] if held else PLAIN
             held = _overlaid(under, one.spec), _named(one.pair), OVERRIDE
         if held and held[1] != "default":
             _check_fit(held[0], held[1])
@@ -118,7 +124,8 @@ class Selection:
 
     def _of_file(self, src: Names, dst: Names, network: Network) -> Held | None:
         default = self._default(src, dst, network)
-        candidates = self._matching(self.asked, src, dst, network)
+        asked = self.asked
+        candidates = self._matching(asked, src, dst, network) if asked else []
         if candidates:
             best = max(
                 candidates, key=lambda one: (bool(one.spec.network), _order(one))
@@ -146,13 +153,7 @@ class Selection:
             or any(side & frozenset(asked.exclude) for side in sides)
             or not is_on(asked.network, network)
         )
-        if outside:
-            return Shaping()
-        return Shaping(
-            delay=asked.default_delay or NO_DELAY,
-            loss=asked.default_loss or NO_LOSS,
-            rate=asked.default_rate,
-        )
+        return PLAIN if outside else self.default
 
 
 def _table(specs: Sequence[ConstraintSpec], network: str) -> Table:
@@ -190,20 +191,18 @@ def _overlaid(under: Shaping, spec: ConstraintSpec) -> Shaping:
     asked = {
         name: value for name in QUANTITIES if (value := getattr(spec, name)) is not None
     }
-    plain = Shaping()
     gone = {name for name, of in REFINES.items() if of in asked and name not in asked}
-    changes = {name: getattr(plain, name) for name in gone} | asked
+    changes = {name: getattr(PLAIN, name) for name in gone} | asked
     if "limit" in changes:
         changes["room"] = changes.pop("limit")
     return replace(under, **changes)
 
 
 def _check_fit(shaping: Shaping, where: str) -> None:
-    plain = Shaping()
     asked = {
         name: value
         for name in (*REFINES, *REFINES.values(), "delay")
-        if (value := getattr(shaping, name)) != getattr(plain, name)
+        if (value := getattr(shaping, name)) != getattr(PLAIN, name)
     }
     name, why = contradiction(asked)
     if name:
