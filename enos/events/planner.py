@@ -110,7 +110,10 @@ def _reshaped(steps: Sequence[Step]) -> tuple[str, ...]:
     changed = (
         host for step in steps for host, one in step.tasks.items() if one.emulates
     )
-    return tuple(dict.fromkeys((*changed, *_switched(steps))))
+    stopped = (
+        host for step in steps if step.event.kind == "stop" for host in step.switched
+    )
+    return tuple(dict.fromkeys((*changed, *stopped)))
 
 
 def _switched(steps: Sequence[Step]) -> tuple[str, ...]:

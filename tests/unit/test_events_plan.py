@@ -259,6 +259,7 @@ def test_a_stopped_machine_comes_back_however_it_is() -> None:
         )
     }
     assert whole.before["compute-1"] == GROUND.before["compute-1"].commands
+    assert plan(switch("pause", "compute-1")).before == {}  # it forgets nothing
 
 
 def test_states_lead_into_one_another() -> None:
