@@ -74,7 +74,7 @@ class OverHttp:
         except OSError as silent:
             where = f"{SILENT} at {spec['url']}"
             hint = "check the address, and that InfluxDB 1.x runs there"
-            raise MonitoringError(f"{where}: {silent}", hint=hint) from None
+            raise MonitoringError(f"{where}: {ask.why(silent)}", hint=hint) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,9 +39,19 @@ def fetch(spec: Mapping[str, Any]) -> str:
         return told or json.dumps({"error": f"{refusal.code} {refusal.reason}"})
 
 
+def why(silent: OSError) -> str:
+    """Return why nobody answers, without urllib's wrapping.
+
+    >>> why(OSError(111, "Connection refused"))
+    'Connection refused'
+    """
+    reason = getattr(silent, "reason", silent)
+    return str(getattr(reason, "strerror", None) or reason)
+
+
 if __name__ == "__main__":
     try:
         sys.stdout.write(fetch(json.load(sys.stdin)))
     except OSError as silent:
-        sys.stderr.write(f"{silent}\n")
+        sys.stderr.write(f"{why(silent)}\n")
         sys.exit(SILENT)
