@@ -128,7 +128,7 @@ def cell(plain: Mapping[str, Any]) -> str:
         case "jitter":
             return f"middle half {got:.2f} ms wide, {verdict.asked:.2f} asked{mark}"
         case "rate":
-            return f"{got / 1e6:.4g}{mark}"
+            return f"{got / 1e6:.4g} Mbit/s{mark}"
         case _:
             interval = f"{verdict.low:.3g} - {verdict.high:.3g}"
             return f"{verdict.quantity} {got:.3g} % ({interval}){mark}"

@@ -1,4 +1,4 @@
-"""Delay, rate and loss between groups: constraints to plan to commands to proof.
+"""Delay, rate, loss between groups: constraints to plan to commands to proof.
 
 Usable alone. Planning is pure, so a plan can be printed anywhere:
 
@@ -9,7 +9,7 @@ Usable alone. Planning is pure, so a plan can be printed anywhere:
 
 Acting takes a `Shell` and a `Progress`, and works on all hosts at once or not at all:
 
-    choice = probe_backend(testbed, shell, progress)            # Choice, a decision
+    choice = probe_backend(testbed, shell, progress, plan=plan) # Choice, a decision
     pairs = pairs_to_measure(plan, testbed)                     # or every=True
     baseline = measure(pairs, testbed, shell, progress)         # before shaping
     apply(plan, testbed, shell, progress, backend=choice.backend)
@@ -27,7 +27,7 @@ CapabilityError where a host lacks a program or the kernel a feature.
 """
 
 from enos.netem.act import apply, check, controller_addresses, reset
-from enos.netem.backend import Choice, choose, probe_backend
+from enos.netem.backend import Choice, choose, probe_backend, shortcomings
 from enos.netem.commands import Backend, HostCommands, commands
 from enos.netem.measure import measure
 from enos.netem.measurement import (
@@ -70,6 +70,7 @@ __all__ = [
     "probe_backend",
     "require",
     "reset",
+    "shortcomings",
     "table",
     "verdicts",
 ]

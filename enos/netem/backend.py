@@ -80,6 +80,17 @@ def mixes_copies(plan: EmulationPlan) -> bool:
     return False
 
 
+def shortcomings(plan: EmulationPlan, backend: Backend) -> tuple[str, ...]:
+    """Return what a back end will not do as the plan asks, a sentence each."""
+    flows = (flow for one in plan.interfaces for flow in one.outgoing)
+    correlated = any(flow.shaping.delay_correlation.value for flow in flows)
+    if backend is not Backend.NETEM or not correlated:
+        return ()
+    # tabledist of sch_netem.c takes the correlated number modulo twice the jitter in
+    # nanoseconds, or modulo the size of the table: nothing is left of a correlation.
+    return ("sch_netem draws delays independently: no `delay_correlation` will show",)
+
+
 def choose(
     capabilities: Mapping[str, tuple[str, ...]],
     *,

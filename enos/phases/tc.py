@@ -119,6 +119,8 @@ def _shape(session: Session, by_hand: tuple[byhand.Written, ...]) -> None:
         running.facts["backend"] = str(backend)
         for row in byhand.rows(by_hand):
             inner.progress.decision(row)
+        for what in netem.shortcomings(plan, backend):
+            inner.progress.warn(what)
         _ensure_baseline(inner, netem.pairs_to_measure(plan, inner.testbed))
         with _keeping(session, by_hand):
             netem.apply(

@@ -161,6 +161,17 @@ def test_what_is_set_lies_over_the_file_and_is_kept(session: Session) -> None:
     assert "set by hand: core -> edge delay=50ms" in [one["what"] for one in journal]
 
 
+def test_what_the_kernel_will_not_do_is_told(session: Session) -> None:
+    words = ("jitter=2ms", "delay_correlation=30%")
+    tc.set_by_hand(session, byhand.wish("core,edge", words, one_way=False))
+
+    progress = session.progress
+    assert isinstance(progress, RecordingProgress)
+    assert progress.warnings == [
+        "sch_netem draws delays independently: no `delay_correlation` will show"
+    ]
+
+
 def test_later_wishes_lie_over_earlier_ones(session: Session) -> None:
     for words in (("delay=50ms", "loss=5%"), ("delay=60ms",)):
         wish = byhand.wish("core,edge", words, one_way=False)
