@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Self
@@ -172,6 +173,32 @@ def test_a_partition_holds_for_every_address_in_both_directions(
         assert ("hook egress" in at_device) == ("node-1" in ground.egress)
 
     assert "1 received" in said(net, 0, "ping", "-c1", "-W1", "10.99.0.3")
+
+
+REACHES = """
+import socket, sys
+knock = socket.socket()
+knock.settimeout(1)
+print(knock.connect_ex(("10.99.0.3", int(sys.argv[1]))) != 11)  # EAGAIN: no answer
+"""
+
+
+def test_ssh_passes_a_partition_where_enos_runs_on_a_host(
+    net: NamespaceTestbed, ground: Ground, tmp_path: Path
+) -> None:
+    told: list[Happened] = []
+    here = replace(ground, controller=("10.99.0.1",))
+    plan = planned(here, Partition(at=0.0, text="partition", pairs=APART))
+
+    with Conductor(plan, field(net, tmp_path / "here"), told.append) as conductor:
+        conductor.began("load")
+        until(told, 1)
+        reached = {
+            port: said(net, 0, "python3", "-c", REACHES, port).strip()
+            for port in ("22", "23")
+        }
+
+    assert reached == {"22": "True", "23": "False"}
 
 
 def test_a_change_of_links_holds_until_the_run_ends(
