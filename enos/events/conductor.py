@@ -89,6 +89,7 @@ class Conductor:
         """Do each step when it is due, until the block ends."""
         while not self._start.wait(0.1):
             if self._over.is_set():
+                self._miss_all()
                 return
         for step in self._plan.steps:
             due = self._clock + step.event.at
@@ -96,6 +97,13 @@ class Conductor:
                 self._tell(replace(self._record(step), outcome=_missed(step)))
             else:
                 self._do(step)
+
+    def _miss_all(self) -> None:
+        """Tell that nothing happened, where a benchmark ran for which it should."""
+        if self._scenario:
+            self._epoch = time.time()
+            for step in self._plan.steps:
+                self._tell(replace(self._record(step), outcome="not reached"))
 
     def _do(self, step: Step) -> None:
         begun = replace(self._record(step), at=time.time(), outcome="running")

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self
 
+from enos.bench.results import COLUMNS
 from enos.errors import EmulationError
 
 Outcome = Literal[
     "running", "done", "failed", "not reached", "at the end", "interrupted"
 ]
 """`at the end`: what was to undo something came with the end of the benchmark."""
-COLUMNS = ("scenario", "iteration", "metric", "value", "unit", "ok")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -233,3 +233,24 @@ def test_an_event_the_benchmark_ended_before_is_told(
             beside.began("boot")
 
     assert [one.outcome for one in beside.happened] == ["not reached", "done"]
+
+
+def test_a_clock_that_never_starts_is_told_when_something_ran(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    file = tmp_path / "demo.yml"
+    file.write_text(FILE)
+    cut = Partition(at=0.0, text="partition", pairs=(("core", "edge"),))
+    timeline = Timeline(events=(cut,), origin="boot")
+    happened = []
+    with starting(file, None, workshop) as session:
+        acquired(session)
+        for began in ((), ("list",)):
+            with events.beside(
+                session, timeline, ("list", "boot"), tmp_path / "r", session.progress
+            ) as beside:
+                for name in began:
+                    beside.began(name)
+            happened.append([one.outcome for one in beside.happened])
+
+    assert happened == [[], ["not reached"]]
