@@ -19,7 +19,7 @@ class Bench:
         cache: folder all experiments of this user share.
         sockets: folder of shared SSH connections.
         began: called with the name of each scenario when its load begins: the first
-            iteration of Rally's, the start of others.
+            iteration of Rally's, the first test of Shaker's.
 
     """
 

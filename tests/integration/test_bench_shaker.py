@@ -41,6 +41,11 @@ execution:
 """
 
 
+HERE = """
+execution:
+  tests:
+    - {title: Ping, class: flent, method: ping, host: 127.0.0.1, time: 1}
+"""
 ASKED = ConstraintSpec(
     src="grp1", dst="grp2", delay=Duration(ms=20), rate=Rate.parse("20mbit"),
     symmetric=True,
@@ -104,6 +109,7 @@ def shaped(place: Place) -> Iterator[None]:
 
 def workload(folder: Path, text: str) -> Workload:
     (folder / "mine.yml").write_text(SCENARIO)
+    (folder / "here.yml").write_text(HERE)
     (folder / "run.yml").write_text(text)
     return load_workload(folder / "run.yml")
 
@@ -129,16 +135,17 @@ def test_agents_measure_what_was_shaped_and_leave_nothing(
         tmp_path,
         "shaker:\n  scenarios:\n"
         "    - {file: mine.yml, name: link, between: [grp1, grp2], network: api}\n"
-        "    - {file: openstack/perf_l2}\n",
+        "    - {file: openstack/perf_l2}\n"
+        "    - {file: here.yml}\n",
     )
     results = tmp_path / "results"
 
-    link, guests = run_workload(
+    link, guests, here = run_workload(
         load, place.bench, spec={}, results=results, traffic=place.traffic()
     )
 
     assert link.ok, link.verdict
-    assert place.begun[-1:] == ["link"]
+    assert place.begun[-2:] == ["link", "here"]
     found = {(one.test, one.metric): one for one in link.measures}
     rtt = found["Ping", "rtt"]
     assert rtt.place == "node-1 to node-2"
@@ -151,12 +158,14 @@ def test_agents_measure_what_was_shaped_and_leave_nothing(
     assert found["Words", "duration"].unit == "s"
     assert not guests.ok
     assert "set `enable_heat: true`" in guests.error
-    with pytest.raises(BenchmarkError, match="1 of 2 scenarios failed"):
-        judge((link, guests))
+    assert here.ok, here.verdict
+    assert here.measures[0].metric == "rtt"
+    with pytest.raises(BenchmarkError, match="1 of 3 scenarios failed"):
+        judge((link, guests, here))
     rows = list(csv.DictReader((results / "results.csv").read_text().splitlines()))
     assert {"link: Ping, node-1 to node-2"} <= {row["scenario"] for row in rows}
     summary = json.loads((results / "results.json").read_text())
-    assert [one["ok"] for one in summary] == [True, False]
+    assert [one["ok"] for one in summary] == [True, False, True]
     kept = {path.name for path in (results / "01-link").iterdir()}
     assert {"shaker.json", "report.html", "shaker.log", "agent-node-2.log"} <= kept
     assert "://" not in (results / "01-link" / "report.html").read_text()

@@ -22,7 +22,7 @@ from typing import IO, Any
 from enos.bench import environment
 from enos.bench.environment import SHAKER, install, interpreter, packages
 from enos.bench.host import Bench
-from enos.bench.shaker.nodes import Watched, missing, running
+from enos.bench.shaker.nodes import FLENT, Watched, missing, running
 from enos.bench.shaker.outcome import OUTCOME, OUTPUT, PAGE, result
 from enos.bench.shaker.page import page
 from enos.bench.shaker.placement import (
@@ -86,7 +86,6 @@ class Traffic:
             _write(place / OUTCOME, {"error": gap, "seconds": 0})
             return
         with self.bench.progress.step(run.name, host=self.bench.host.name) as step:
-            self.bench.began(run.name)
             self._played(run, place, step)
         told = result(run, place)
         output = json.loads((place / OUTPUT).read_text(encoding="utf-8"))
@@ -164,32 +163,48 @@ class Traffic:
             "args": dict(run.args),
             "agents": specification(placed),
             "environment": credentials(self.setting.spec) if guests else {},
-            "options": options(run, guests, relay or self._address()),
+            "options": [
+                *options(run, guests, relay or self._address()),
+                *("--agent-dir", str(folder / "work")),
+            ],
         }
-        files = {f"scenario/{name}": text for name, text in run.files.items()}
-        files |= {"scenario/scenario.yaml": run.text} if run.text else {}
-        files |= {
-            "runner.py": RUNNER.read_text(encoding="utf-8"),
-            "job.json": json.dumps(job),
-        }
-        for name, text in files.items():
-            self.bench.put(folder / name, text)
+        self._bring(run, job, folder)
         command = (str(python), str(folder / "runner.py"), str(folder))
         argv = ssh_argv(self.bench.host, command, sockets=self.bench.sockets)
         if relay:
             argv = _forwarding(self.bench, command, relay)
-        lines = _Lines(
-            step=step, began=lambda: self.bench.began(run.name), leave=bool(relay)
-        )
+        self._listen(run, argv, (place / "shaker.log", step), leave=bool(relay))
+
+    def _bring(
+        self, run: ShakerRun, job: Mapping[str, Any], folder: PurePosixPath
+    ) -> None:
+        files = {f"scenario/{name}": text for name, text in run.files.items()}
+        files |= {"scenario/scenario.yaml": run.text} if run.text else {}
+        files |= {
+            "runner.py": RUNNER.read_text(encoding="utf-8"),
+            "bin/flent": FLENT.read_text(encoding="utf-8"),
+            "job.json": json.dumps(job),
+        }
+        for name, text in files.items():
+            mode = "755" if name.startswith("bin/") else "600"
+            self.bench.put(folder / name, text, mode=mode)
+
+    def _listen(
+        self,
+        run: ShakerRun,
+        argv: Sequence[str],
+        told: tuple[Path, Step],
+        *,
+        leave: bool,
+    ) -> None:
+        log, step = told
+        lines = _Lines(step=step, began=lambda: self.bench.began(run.name), leave=leave)
         with suppress(_Ended):
-            self.bench.shell.stream(
-                argv, log=place / "shaker.log", on_line=lines.take, check=False
-            )
+            self.bench.shell.stream(argv, log=log, on_line=lines.take, check=False)
         if not lines.ended:
             raise BenchmarkError(
                 f"Shaker ended on `{self.bench.host.name}` before `{run.name}` was run",
-                hint=f"see `{place / 'shaker.log'}`; the same command goes on from "
-                "here",
+                hint=f"see `{log}`; the same command goes on from here",
                 details=lines.last,
             )
 

@@ -3,7 +3,8 @@
     python runner.py FOLDER
 
 Never imported by enos: it is copied to the bench host. FOLDER holds ``job.json`` and
-``scenario/``, the scenario file with its templates, and gets ``outcome/``:
+``scenario/``, the scenario file with its templates, and ``bin/``, programs for tests
+that run here; it gets ``outcome/``:
 ``shaker.json``, Shaker's own output with its verdicts on SLAs, and ``outcome.json``,
 written last, which marks the scenario as done.
 
@@ -55,6 +56,9 @@ def main(folder: Path) -> None:
         job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
         tell("awaiting", what="Shaker to start")
         os.environ.update(job["environment"])  # its options read them when imported
+        os.environ["PATH"] += f":{folder / 'bin'}"
+        (folder / "work").mkdir(exist_ok=True)
+        os.chdir(folder / "work")  # where tests that run here leave files
         _play(folder, job)
     tell("ended")
 
@@ -100,19 +104,12 @@ def _play(folder: Path, job: "dict[str, Any]") -> None:
 
 def _played(folder: Path, job: "dict[str, Any]") -> "dict[str, Any]":
     from oslo_config import cfg
-    from shaker.engine import config, messaging, quorum, report, server, utils
+    from shaker.engine import messaging, quorum, server
 
-    sys.argv = ["shaker", *job["options"]]
-    utils.init_config_and_logging(
-        config.COMMON_OPTS
-        + config.OPENSTACK_OPTS
-        + config.SERVER_OPTS
-        + config.REPORT_OPTS
-    )
-    _hide([job["environment"].get("OS_PASSWORD", "")])
+    _configure(job)
     if (folder / "running").exists():
         tell("awaiting", what="the stack of an interrupted run to be removed")
-        _remove_stack(cfg.CONF, utils)
+        _remove_stack(cfg.CONF)
     (folder / "running").touch()
     scenario = server.read_scenario(str(_file(folder, job)))
     if job["agents"]:
@@ -128,13 +125,32 @@ def _played(folder: Path, job: "dict[str, Any]") -> "dict[str, Any]":
     remote = bool(scenario.get("deployment"))
     queue = messaging.MessageQueue(f"{LOCAL}:{port}") if remote else None
     found: dict[str, Any] = server.play_scenario(queue, scenario)
-    judged = copy.deepcopy(found)
-    report.calculate_stats(judged["records"], judged["tests"])
-    kept = report.output_sla(report.verify_sla(judged["records"], judged["tests"]))
-    for one in kept:
-        one["test"] = judged["records"][one["record"]].get("test", "")
     (folder / "running").unlink()
-    return {**found, "sla": kept}
+    return {**found, "sla": _judged(found)}
+
+
+def _configure(job: "dict[str, Any]") -> None:
+    from shaker.engine import config, utils
+
+    sys.argv = ["shaker", *job["options"]]
+    utils.init_config_and_logging(
+        config.COMMON_OPTS
+        + config.OPENSTACK_OPTS
+        + config.SERVER_OPTS
+        + config.REPORT_OPTS
+    )
+    _hide([job["environment"].get("OS_PASSWORD", "")])
+
+
+def _judged(found: "dict[str, Any]") -> "list[dict[str, str]]":
+    """Return Shaker's verdicts on the SLAs, each with its test."""
+    from shaker.engine import report
+
+    copied = copy.deepcopy(found)  # the statistics take the place of what was said
+    records = copied["records"]
+    report.calculate_stats(records, copied["tests"])
+    listed = report.output_sla(report.verify_sla(records, copied["tests"]))
+    return [{**one, "test": records[one["record"]].get("test", "")} for one in listed]
 
 
 def _file(folder: Path, job: "dict[str, Any]") -> "str | Path":
@@ -152,8 +168,9 @@ def _announce(server: Any) -> None:  # noqa: ANN401 - Shaker has no types
     server.run_test = told
 
 
-def _remove_stack(conf: Any, utils: Any) -> None:  # noqa: ANN401 - Shaker's
+def _remove_stack(conf: Any) -> None:  # noqa: ANN401 - Shaker's
     """Delete the stack a killed run of this scenario left."""
+    from shaker.engine import utils
     from shaker.openstack.clients import heat, openstack
 
     if not conf.os_auth_url:

@@ -10,7 +10,7 @@ Units: Mbit/s (10⁶ bit/s), ms, %, packets/s; ``retransmits`` is a count.
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from enos.bench.measure import Measure
@@ -48,16 +48,8 @@ class Found:
 
 def found(output: Mapping[str, Any]) -> Found:
     """Return all that Shaker's output tells, tests in the order they were defined."""
-    records = list((output.get("records") or {}).values())
+    records = _ordered(output)
     places = named_places(output.get("agents") or {})
-    order = {title: place for place, title in enumerate(output.get("tests") or {})}
-    records.sort(
-        key=lambda one: (
-            order.get(str(one.get("test", "")), -1),
-            one.get("concurrency", 0),
-            str(one.get("agent", "")),
-        )
-    )
     tests = output.get("tests") or {}
     several = _several(records)
     measures: list[Measure] = []
@@ -65,25 +57,35 @@ def found(output: Mapping[str, Any]) -> Found:
     for record in records:
         title = str(record.get("test", ""))
         where = places.get(str(record.get("agent", "")), "")
-        if record.get("status") != "ok":
+        if record.get("status") == "ok":
+            at_once = int(record.get("concurrency", 1)) if title in several else 0
+            base = Measure(test=title, place=where, concurrency=at_once, metric="")
+            measures += _measures(base, record, tests.get(title, {}))
+        else:
             faults.append(_fault(record, title, where))
-            continue
-        at_once = int(record.get("concurrency", 1)) if title in several else 0
-        measures += (
-            Measure(
-                test=title,
-                place=where,
-                concurrency=at_once,
-                metric=metric,
-                unit=unit,
-                values=values,
-                mean=mean,
-            )
-            for metric, unit, values, mean in _figures(record, tests.get(title, {}))
-        )
     return Found(
         measures=tuple(measures), slas=tuple(_slas(output)), faults=tuple(faults)
     )
+
+
+def _ordered(output: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the records by test, number of agents at once and agent."""
+    order = {title: place for place, title in enumerate(output.get("tests") or {})}
+    return sorted(
+        (output.get("records") or {}).values(),
+        key=lambda one: (
+            order.get(str(one.get("test", "")), -1),
+            one.get("concurrency", 0),
+            str(one.get("agent", "")),
+        ),
+    )
+
+
+def _measures(
+    base: Measure, record: Mapping[str, Any], test: Mapping[str, Any]
+) -> Iterator[Measure]:
+    for metric, unit, values, mean in _figures(record, test):
+        yield replace(base, metric=metric, unit=unit, values=values, mean=mean)
 
 
 def place(agent: Mapping[str, Any]) -> str:

@@ -182,35 +182,45 @@ def _from_alias(alias: str) -> ShakerRun:
 def _from_file(path: Path) -> ShakerRun:
     document = scenario_document(path)
     scenario = validate(document, ScenarioFile)
-    deployment = scenario.deployment
+    remote = bool(scenario.deployment.template)
+    own = bool(scenario.deployment.agents)  # of the user's, wherever they run
+    return ShakerRun(
+        key="",
+        name="",
+        text=document.text,
+        files=_templates(document, scenario),
+        where=Where.GUESTS if remote else Where.BENCH_HOST,
+        programs=() if own else _programs(scenario),
+    )
+
+
+def _templates(document: Document, scenario: ScenarioFile) -> dict[str, str]:
+    """Return the files beside a scenario that it names; ConfigError without them."""
+    deployment, folder = scenario.deployment, document.path.parent
     named = [deployment.template, deployment.env_file]
     for support in deployment.support_templates:
         named += [support.get("template", ""), support.get("env_file", "")]
     files = {}
     for name in filter(None, named):
-        if (path.parent / name).is_file():
-            files[name] = (path.parent / name).read_text(encoding="utf-8")
+        if (folder / name).is_file():
+            files[name] = (folder / name).read_text(encoding="utf-8")
         elif name not in TEMPLATES:
-            loc = ("deployment", "template")
             message = f"there is no template `{name}` beside the scenario"
-            raise document.failure(
-                [document.problem(loc, message, meant(name, TEMPLATES))]
-            )
-    remote = bool(deployment.template)
-    kinds = {test.kind for test in scenario.execution.tests}
-    tcp = any(
-        test.kind == "flent" and (test.model_extra or {}).get("method") != "ping"
-        for test in scenario.execution.tests
-    )
-    needed = {PROGRAMS[kind] for kind in kinds if kind in PROGRAMS}
-    return ShakerRun(
-        key="",
-        name="",
-        text=document.text,
-        files=files,
-        where=Where.GUESTS if remote else Where.BENCH_HOST,
-        programs=tuple(sorted(needed | ({"iperf3"} if tcp else set()))),
-    )
+            hint = meant(name, TEMPLATES)
+            problem = document.problem(("deployment", "template"), message, hint)
+            raise document.failure([problem])
+    return files
+
+
+def _programs(scenario: ScenarioFile) -> tuple[str, ...]:
+    """Return what must be installed where the tests run."""
+    needed = set()
+    for test in scenario.execution.tests:
+        if test.kind in PROGRAMS:
+            needed.add(PROGRAMS[test.kind])
+        elif test.kind == "flent" and (test.model_extra or {}).get("method") != "ping":
+            needed.add("iperf3")
+    return tuple(sorted(needed))
 
 
 def scenario_document(path: Path) -> Document:
