@@ -25,6 +25,8 @@ _LASTS = {
 }
 """Kind of an event whose effect lasts → the kinds that undo it."""
 
+_MENDING = frozenset(kind for kinds in _LASTS.values() for kind in kinds)
+
 _WORD = re.compile(r"[\w.-]+")
 
 SHORTEST = 1.0
@@ -36,12 +38,18 @@ MARGIN = 0.03
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Happened:
-    """A change of the network or of a machine during a run."""
+    """A change of the network or of a machine during a run.
+
+    Attributes:
+        mends: it undoes another, whose bar ends with it: a mark is enough.
+
+    """
 
     start: float
     end: float
     label: str
     ok: bool = True
+    mends: bool = False
 
 
 def timeline(
@@ -90,7 +98,7 @@ def _phase_lane(journal: tuple[Event, ...]) -> tuple[Bars, ...]:
 
 
 def _event_lane(changed: Iterable[Happened]) -> tuple[Bars, ...]:
-    rows = packed(map(_change, changed))
+    rows = packed(_change(one) for one in changed if not (one.mends and one.ok))
     return (Bars(title="Events", rows=rows),) if rows else ()
 
 
@@ -116,6 +124,7 @@ def changes(events: Iterable[Event]) -> tuple[Happened, ...]:
             end=_undone(one, begun[number:]),
             label=str(one["what"]),
             ok=bool(one.get("ok", True)),
+            mends=str(one.get("kind")) in _MENDING,
         )
         for number, one in enumerate(begun, 1)
     )

@@ -170,6 +170,23 @@ def test_an_event_that_was_not_reached_is_not_drawn() -> None:
     assert spans(changed(1, "heal", "heal", None)) == {}
 
 
+def test_what_undoes_is_a_mark_unless_it_failed() -> None:
+    heal = changed(2, "heal", "heal", 204.0)
+    failed = heal | {"ok": False}
+
+    def labels(*events: dict[str, Any]) -> list[str]:
+        drawn = timeline(Readings(runs=(replace(RUN, events=events),)), "demo")
+        assert drawn is not None
+        lane = drawn.lanes[-1]
+        assert isinstance(lane, Bars)
+        assert [mark.label for mark in drawn.marks] == ["partition a | b", "heal"]
+        return [bar.label for row in lane.rows for bar in row]
+
+    cut = changed(1, "partition a | b", "partition", 203.0)
+    assert labels(cut, heal) == ["partition a | b"]
+    assert labels(cut, failed) == ["partition a | b", "heal"]
+
+
 def test_events_of_a_run_are_drawn_with_it() -> None:
     run = replace(RUN, events=(changed(1, "partition a | b", "partition", 203.0),))
 

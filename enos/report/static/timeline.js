@@ -150,26 +150,34 @@
     rows.forEach((row, number) => {
       const high = tops[number + 1] - tops[number], gap = high > 8 ? GAP : 1;
       const y = top + tops[number] * r + gap * r / 2, tall = (high - gap) * r;
-      for (const [start, end, label, kind, ok] of row) {
-        if (end < shown.min || start > shown.max) continue;
+      row.forEach(([start, end, label, kind, ok], place) => {
+        if (end < shown.min || start > shown.max) return;
         const x0 = u.valToPos(start, "x", true);
         const wide = Math.max(u.valToPos(end, "x", true) - x0, 2 * r);
         c.fillStyle = ok ? FILL[kind] : BAD;
         c.fillRect(x0, y, Math.max(wide - r, r), tall);
         const from = Math.max(x0, left) + 4 * r;
         const room = Math.min(x0 + wide, left + width) - from - 4 * r;
-        if (room > 10 * r && high > 12) {
+        const words = (ok ? "" : "✕ ") + label, middle = y + tall / 2 + r / 2;
+        if (kind === "event" && c.measureText(words).width > room) {
+          // What changed is worth reading whole: beyond its bar, up to the next one.
+          const next = place + 1 < row.length ? u.valToPos(row[place + 1][0], "x", true) : left + width;
+          const text = fitted(c, words, next - from - 6 * r);
+          c.fillStyle = INK.event;
+          if (text) c.fillText(text, from, middle);
+        } else if (room > 10 * r && high > 12) {
           c.fillStyle = ok ? INK[kind] : "#fff";
-          const text = fitted(c, (ok ? "" : "✕ ") + label, room);
-          if (text) c.fillText(text, from, y + tall / 2 + r / 2);
+          const text = fitted(c, words, room);
+          if (text) c.fillText(text, from, middle);
         }
-      }
+      });
     });
     c.restore();
   }
 
   function fitted(c, text, room) {
     if (c.measureText(text).width <= room) return text;
+    if (room <= 0) return "";
     let kept = text.length - 1;
     while (kept > 2 && c.measureText(text.slice(0, kept) + "…").width > room) kept -= 1;
     return kept > 2 ? text.slice(0, kept) + "…" : "";
