@@ -91,7 +91,8 @@ def plot(
 ) -> None:
     """Draw measures under phases, scenarios and events, as one HTML page.
 
-    RUN is a folder below results or the name of a workload: its time is shown first.
+    RUN is a folder below results or the name of a workload: its time alone is drawn,
+    as finely as it was measured.
     """
     from enos.phases import report
 

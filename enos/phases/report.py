@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -16,6 +16,7 @@ from enos.report import lanes
 from enos.report.chronicle import timeline
 from enos.report.page import Report, report_page, timeline_page
 from enos.report.readings import Readings, read, wanted
+from enos.report.timeline import Span
 from enos.state.directory import write_atomically
 
 NAME, MEASURES = "report.html", "measures.json"
@@ -85,11 +86,11 @@ def of_archive(path: Path) -> Material:
 
 
 def plot(session: Session, run: str = "", measures: Sequence[str] = ()) -> str:
-    """Return a page with the measures under what happened, as long as it happened.
+    """Return a page with the measures under what happened meanwhile.
 
     Args:
         session: of an experiment with monitoring.
-        run: the benchmark run to show at first, empty for everything.
+        run: the benchmark run they are wanted of, empty for everything.
         measures: their names, the usual ones if there are none.
 
     Raises:
@@ -100,14 +101,15 @@ def plot(session: Session, run: str = "", measures: Sequence[str] = ()) -> str:
     found = _of_directory(session)
     readings, name = read(found.files), found.title
     chosen = _run(readings, run, name) if run else ""
-    wishes = lanes.wanted(measures)
-    several = _series(session, [lane.measure for lane in wishes])
-    drawn = timeline(readings, name, run=chosen, plots=lanes.plots(several, wishes))
+    drawn = timeline(readings, name, run=chosen)
     if drawn is None:
         raise StateError(
             f"nothing was run yet in `{name}`", hint="begin with `enos up`"
         )
-    return timeline_page(drawn)
+    wishes = lanes.wanted(measures)
+    several = _series(session, wishes, drawn.shown or drawn.span)
+    plots = lanes.plots(several, wishes)
+    return timeline_page(replace(drawn, lanes=(*drawn.lanes, *plots)))
 
 
 def keep_measures(session: Session) -> None:
@@ -117,13 +119,13 @@ def keep_measures(session: Session) -> None:
     """
     if not metrics.monitored(session):
         return
+    times = [event["time"] for event in session.directory.journal.events()]
     try:
-        several = _series(session, [lane.measure for lane in lanes.USUAL])
+        several = _series(session, lanes.USUAL, (min(times), max(times)))
     except MonitoringError as silent:
         session.progress.warn(f"the report lacks the latest measures: {silent.message}")
         return
-    plots = [one for one in several if one.points]
-    text = json.dumps([asdict(one) for one in plots])
+    text = json.dumps([asdict(plot) for plot in lanes.plots(several)])
     write_atomically(session.directory.results / MEASURES, text)
 
 
@@ -143,9 +145,7 @@ def page(material: Material, run: str = "") -> str:
         Report(
             title=title,
             readings=readings,
-            timeline=timeline(
-                readings, title, run=chosen, plots=lanes.plots(readings.series)
-            ),
+            timeline=timeline(readings, title, run=chosen, plots=readings.plots),
         )
     )
 
@@ -168,13 +168,19 @@ def keep(session: Session) -> Path:
     return path
 
 
-def _series(session: Session, measures: Sequence[str]) -> tuple[Series, ...]:
-    """Return what was measured from the first event of the journal to its last."""
-    times = [event["time"] for event in session.directory.journal.events()]
-    begin, end = min(times, default=0.0), max(times, default=0.0)
+def _series(
+    session: Session, wishes: Sequence[lanes.Wanted], span: Span
+) -> tuple[Series, ...]:
+    """Return what was measured in a span of time, as means if that is long."""
+    begin, end = span
     interval = metrics.planned(session).interval
-    every = max(interval, (end - begin) / POINTS)
-    return metrics.series(session, measures, begin=begin, end=end, every=every)
+    return metrics.series(
+        session,
+        [lane.measure for lane in wishes],
+        begin=begin,
+        end=end,
+        every=max(interval, (end - begin) / POINTS),
+    )
 
 
 def _run(readings: Readings, wish: str, where: str) -> str:

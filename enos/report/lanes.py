@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Protocol
 
-from enos.report.readings import Measured
 from enos.report.timeline import Line, Plot, Point
 
 MOST = 8
@@ -38,6 +37,17 @@ class Sampled(Protocol):
     @property
     def points(self) -> tuple[Point, ...]:
         """Epoch seconds and values, in order of time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sum:
+    """Several of one host added up, a `Sampled` itself."""
+
+    measure: str
+    host: str
+    unit: str
+    points: tuple[Point, ...]
+    instance: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,10 +130,9 @@ def _sum(members: Sequence[Sampled]) -> Sampled:
             values.setdefault(at, []).append(value)
     whole = ((at, sum(v)) for at, v in values.items() if len(v) == len(members))
     first = members[0]
-    return Measured(
+    return Sum(
         measure=first.measure,
         host=first.host,
-        instance="",
         unit=first.unit,
         points=tuple(sorted(whole)),
     )

@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from enos.report.runs import Event, Run, moment, number, read_run
+from enos.report.timeline import Line, Plot
 
 WANTED = (
     "journal.jsonl",
@@ -64,23 +65,13 @@ class Link:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """A measure of one thing over time, as `enos.metrics.series.Series`."""
-
-    measure: str
-    host: str
-    instance: str
-    unit: str
-    points: tuple[tuple[float, float], ...]
-
-
 @dataclass(slots=True, kw_only=True)
 class Readings:
     """Everything that could be read.
 
     Attributes:
         journal: events with `time`, `kind` and `what`.
+        plots: measures of the machines.
         by_hand: constraints of `enos tc --set …`, in the words of the file.
         resolved: the experiment with its defaults.
         notes: what is there and could not be read.
@@ -97,7 +88,7 @@ class Readings:
     by_hand: tuple[Mapping[str, Any], ...] = ()
     links: tuple[Link, ...] = ()
     runs: tuple[Run, ...] = ()
-    series: tuple[Measured, ...] = ()
+    plots: tuple[Plot, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -137,7 +128,7 @@ def read(material: Mapping[str, str]) -> Readings:
         by_hand=by_hand,
         links=links,
         runs=tuple(run for run in runs if run.scenarios or run.events),
-        series=reading("results/measures.json", _series, ()),
+        plots=reading("results/measures.json", _plots, ()),
         notes=tuple(notes),
     )
 
@@ -192,14 +183,21 @@ def _images(text: str) -> dict[str, Any]:
     return plain | {"names": list(plain.get("names") or ())}
 
 
-def _series(text: str) -> tuple[Measured, ...]:
+def _plots(text: str) -> tuple[Plot, ...]:
+    """Return the lanes that an earlier report drew, as it kept them."""
     return tuple(
-        Measured(
-            **{key: str(one[key]) for key in ("measure", "host", "instance", "unit")},
-            points=tuple((moment(at), number(value)) for at, value in one["points"]),
+        Plot(
+            title=str(one["title"]),
+            unit=str(one["unit"]),
+            lines=tuple(_line(line) for line in one["lines"]),
         )
         for one in json.loads(text)
     )
+
+
+def _line(plain: Mapping[str, Any]) -> Line:
+    points = tuple((moment(at), number(value)) for at, value in plain["points"])
+    return Line(label=str(plain["label"]), points=points)
 
 
 def _versions(text: str) -> dict[str, str]:

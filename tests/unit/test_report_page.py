@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enos.report.chronicle import Happened, timeline
-from enos.report.lanes import plots
 from enos.report.page import Report, report_page, timeline_page
 from enos.report.readings import read
 from enos.report.timeline import Line, Plot, Timeline
@@ -137,11 +136,9 @@ FULL = {
     "results/measures.json": json.dumps(
         [
             {
-                "measure": "cpu",
-                "host": "a",
-                "instance": "",
+                "title": "CPU",
                 "unit": "cores",
-                "points": [[1000.0, 1.0], [1005.0, 2.0]],
+                "lines": [{"label": "a", "points": [[1000.0, 1.0], [1005.0, 2.0]]}],
             }
         ]
     ),
@@ -298,7 +295,7 @@ def test_no_value_however_odd_stops_the_page(
     lines[number] = changed(lines[number], path, junk)
 
     readings = read(FULL | {file: "\n".join(lines)})
-    drawn = timeline(readings, "odd", plots=plots(readings.series))
+    drawn = timeline(readings, "odd", plots=readings.plots)
     html = report_page(Report(title="odd", readings=readings, timeline=drawn))
 
     assert html.endswith("</html>")
