@@ -103,7 +103,8 @@ def several(answer: Mapping[str, Any]) -> tuple[Series, ...]:
         if "value" in one["columns"] or "mean" in one["columns"]
     ]
     key = ("measure", "host", "instance", "unit")
-    return tuple(sorted(found, key=lambda one: [getattr(one, name) for name in key]))
+    there = (one for one in found if one.points)
+    return tuple(sorted(there, key=lambda one: [getattr(one, name) for name in key]))
 
 
 def results(answer: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:

@@ -105,3 +105,9 @@ def test_names_cannot_break_out_of_their_quotes() -> None:
 def test_a_refusal_is_an_error_of_its_own(answer: Mapping[str, Any]) -> None:
     with pytest.raises(MonitoringError, match="refuses"):
         query(Canned(answer))
+
+
+def test_series_without_a_single_point_are_left_out() -> None:
+    empty = {"name": "cpu", "columns": ["time", "mean"], "values": [[1000, None]]}
+
+    assert query(Canned({"results": [{"series": [empty]}]})) == ()
