@@ -13,7 +13,7 @@ from enos.metrics.series import Series
 from enos.phases import metrics
 from enos.phases.session import Session
 from enos.report import lanes
-from enos.report.chronicle import timeline
+from enos.report.chronicle import span_of, timeline
 from enos.report.page import Report, report_page, timeline_page
 from enos.report.readings import Readings, read, wanted
 from enos.report.timeline import Span
@@ -184,12 +184,16 @@ def _series(
 
 
 def _run(readings: Readings, wish: str, where: str) -> str:
-    """Return the folder of a run; of several with one workload the latest."""
+    """Return the folder of a run; of several with one workload the latest with results.
+
+    One that was cut short has none, and nothing tells when it ran.
+    """
     names = [one.name for one in readings.runs]
     found = [name for name in names if name == wish or name.endswith(f"-{wish}")]
     if not found:
         raise StateError(f"`{where}` holds no run `{wish}`", hint=_known(names))
-    return found[-1]
+    whole = [one.name for one in readings.runs if one.name in found and span_of(one)]
+    return (whole or found)[-1]
 
 
 def _known(names: Iterable[str]) -> str:

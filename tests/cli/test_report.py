@@ -175,6 +175,22 @@ def test_a_run_is_named_by_folder_or_workload(enos: Enos, experiment: Path) -> N
     assert Path("c.html").read_text() != pages[0]
 
 
+def test_of_runs_of_a_workload_the_latest_with_results_is_meant(
+    enos: Enos, experiment: Path
+) -> None:
+    cut_short = experiment / "results" / "bench-2026-11-21T18-00-00-demo"
+    cut_short.mkdir()
+    (cut_short / "events.json").write_text('[{"what": "heal", "at": 2000.0}]')
+
+    assert enos("--env", str(experiment), "report", "demo", "-o", "a.html").code == 0
+
+    shown = re.search(r'"shown": \[([^]]*)\]', Path("a.html").read_text())
+    spans = re.search(r'"span": \[([^]]*)\]', Path("a.html").read_text())
+    assert shown is not None
+    assert spans is not None
+    assert shown[1] != spans[1]
+
+
 def test_an_unknown_run_is_refused_with_those_there_are(
     enos: Enos, experiment: Path
 ) -> None:
