@@ -116,6 +116,8 @@ class ScenarioResult:
         errors = list(dict.fromkeys(one.error for one in self.iterations if one.error))
         if errors:
             parts.append(_first_line(errors[0]))
+        if self.trace_gap:
+            parts.append(f"traces are missing: {_first_line(self.trace_gap)}")
         return ", ".join(parts)
 
     @property

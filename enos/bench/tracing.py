@@ -41,10 +41,11 @@ def profiled(spec: Mapping[str, Any], profiler: Profiler | None) -> dict[str, An
 
 def judge(results: Iterable[ScenarioResult]) -> None:
     """Raise TraceError naming each scenario of which traces are missing."""
-    lacking = [result for result in results if result.trace_gap]
+    listed = tuple(results)
+    lacking = [result for result in listed if result.trace_gap]
     if lacking:
         raise TraceError(
-            f"traces are missing of {len(lacking)} scenarios; the results are kept",
+            f"traces are missing of {len(lacking)} of {len(listed)} scenarios",
             hint="see that the containers of valkey (2025.1: redis) run: `enos status`",
             details="\n".join(f"{one.name}: {one.trace_gap}" for one in lacking),
         )

@@ -37,9 +37,11 @@ def experiment() -> Directory:
 @pytest.fixture
 def storeless(experiment: Directory) -> Iterator[None]:
     """Stop the store of trace points for as long as a test takes."""
-    assert enos(experiment, "ssh", "control", "docker", "stop", "valkey_server") == 0
+    # systemd would soon start again what Docker stopped
+    unit = "kolla-valkey_server-container.service"
+    assert enos(experiment, "ssh", "control", "systemctl", "stop", unit) == 0
     yield
-    assert enos(experiment, "ssh", "control", "docker", "start", "valkey_server") == 0
+    assert enos(experiment, "ssh", "control", "systemctl", "start", unit) == 0
 
 
 def enos(experiment: Directory, *words: str) -> int:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from enos.bench import tracing
 from enos.bench.harvest import compact, harvest, microseconds, trace_ids
-from enos.bench.results import ScenarioResult
+from enos.bench.results import Iteration, ScenarioResult
 from enos.bench.tracing import Profiler, profiled
 from enos.errors import TraceError
 
@@ -184,7 +184,9 @@ def test_missing_traces_have_an_exit_code_of_their_own() -> None:
     good = ScenarioResult(name="good", key="1", args={}, traces=3)
     tracing.judge([good])
     bad = replace(good, name="bad", trace_gap="Rally traced no iteration")
-    with pytest.raises(TraceError, match="1 scenario") as caught:
+    bad = replace(bad, iterations=(Iteration(seconds=1.0),))
+    assert bad.verdict.endswith("traces are missing: Rally traced no iteration")
+    with pytest.raises(TraceError, match="1 of 2 scenarios") as caught:
         tracing.judge([good, bad])
     assert caught.value.exit_code == 15
     assert caught.value.details == "bad: Rally traced no iteration"
