@@ -5,8 +5,8 @@ from typing import Any
 from pydantic import AliasChoices, Field
 
 from enos.config.reader import DEFAULT_GROUP, MOST, Reader
-from enos.config.sections import Names, Strict, Whole
 from enos.config.source import attempt
+from enos.config.values import Names, Strict, Whole
 from enos.config.wording import kind_of
 from enos.config.yamltree import Loc
 from enos.errors import meant

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from pydantic import Field, field_validator
 
-from enos.config.sections import Delay, Strict, Whole
+from enos.config.values import Delay, Strict, Whole
 from enos.units import Duration
 
 OFTEN, SELDOM = 1.0, 300.0

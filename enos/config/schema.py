@@ -9,16 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, BeforeValidator, Field, WithJsonSchema
 
 from enos.config.monitoring import MonitoringSection
-from enos.config.sections import (
-    Constraints,
-    Guest,
-    Images,
-    Registry,
-    Strict,
-    Whole,
-    text,
-    typed,
-)
+from enos.config.sections import Constraints, Guest, Images, Registry
+from enos.config.values import Strict, Whole, text, typed
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 RELEASES = ("2025.1", "2025.2", "2026.1")

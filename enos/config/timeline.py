@@ -22,9 +22,10 @@ from enos.config.events import (
     Timeline,
 )
 from enos.config.links import spec_of
-from enos.config.sections import Constraint, Strict
+from enos.config.sections import Constraint
 from enos.config.source import Document, attempt, read
 from enos.config.topology import groups, roles
+from enos.config.values import Strict
 from enos.config.wording import kind_of, spellings
 from enos.config.yamltree import Loc, Problem
 from enos.demand import Demand, host_names
