@@ -63,8 +63,10 @@ def show(
         options.console.result("\n".join(map(str, pages)))
         return
     if options.json:
-        told = [text.as_json(one.label, one.trees, one.lab) for one in found]
-        options.console.result_json(told)
+        told = (
+            text.as_json(one.label, one.trees, one.lab, every=tree) for one in found
+        )
+        options.console.result_json(list(told))
         return
     for one in found:
         trees = one.trees

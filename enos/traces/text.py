@@ -154,8 +154,13 @@ def _grown(row: Growth) -> Cells:
     )
 
 
-def as_json(name: str, trees: Sequence[Tree], lab: Lab) -> dict[str, Any]:
-    """Return the same as JSON values, every row of every table; sums, not means."""
+def as_json(
+    name: str, trees: Sequence[Tree], lab: Lab, *, every: bool = False
+) -> dict[str, Any]:
+    """Return the same as JSON values, every row of every table; sums, not means.
+
+    With `every`, each trace has its spans, callers before what they call.
+    """
     return {
         "scenario": name,
         "traces": [
@@ -167,6 +172,7 @@ def as_json(name: str, trees: Sequence[Tree], lab: Lab) -> dict[str, Any]:
                 "seconds": tree.seconds,
                 "shifts": dict(tree.shifts),
                 "critical_path": [asdict(one) for one in path(tree)],
+                **({"tree": _spans(tree)} if every else {}),
             }
             for tree in trees
         ],
@@ -174,6 +180,13 @@ def as_json(name: str, trees: Sequence[Tree], lab: Lab) -> dict[str, Any]:
         "operations": [asdict(row) for row in summed(trees, by_operation)],
         "crossings": [asdict(row) for row in crossings(trees, lab)],
     }
+
+
+def _spans(tree: Tree) -> list[dict[str, Any]]:
+    return [
+        {**asdict(span), "operation": span.operation, "own": tree.own(span)}
+        for _, span in tree.walk()
+    ]
 
 
 def _ms(seconds: float) -> str:

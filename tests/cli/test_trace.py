@@ -90,6 +90,11 @@ def test_scripts_get_every_row(enos: Enos) -> None:
     (told,) = json.loads(enos("trace", "show", "bbbb", "--json").out)
     assert told["traces"][0]["spans"] == 1097
     assert sum(row["calls"] for row in told["operations"]) == 1097
+    assert "tree" not in told["traces"][0]
+    (told,) = json.loads(enos("trace", "show", "bbbb", "--json", "--tree").out)
+    tree = told["traces"][0]["tree"]
+    assert len(tree) == 1097
+    assert {"id", "parent", "service", "operation", "begin", "own"} <= tree[0].keys()
 
 
 def test_a_page_is_written_beside_the_trace(enos: Enos, traced: Path) -> None:
