@@ -193,19 +193,7 @@ def plan_deployment(
     """
     tunnels, told = _tunnels(testbed, nodes, wish)
     mapped = _mapped(testbed, installed, tunnels)
-    chosen = variables.plan_globals(
-        variables.Situation(
-            session=wish.session,
-            testbed=testbed,
-            inventory=mapped.inventory,
-            nodes=nodes,
-            virt=wish.virt,
-            images=wish.images,
-            profiled=wish.profiled,
-            store="redis" if "enable_redis" in installed.defaults else "valkey",
-            user=wish.kolla,
-        )
-    )
+    chosen = _chosen(wish, testbed, mapped.inventory, nodes, installed)
     fakes = wish.fake_computes if wish.virt == "fake" else 0
     lanes = plan_lanes(
         installed, chosen.values, action=action, fakes=fakes > 1 and action in DEPLOYS
@@ -230,6 +218,27 @@ def plan_deployment(
         decisions=(*mapped.decisions, *chosen.decisions, *told),
         url=keystone_url(chosen.values),
     )
+
+
+def _chosen(
+    wish: Wish,
+    testbed: Testbed,
+    inventory: Inventory,
+    nodes: Mapping[str, Node],
+    installed: Installed,
+) -> variables.Globals:
+    situation = variables.Situation(
+        session=wish.session,
+        testbed=testbed,
+        inventory=inventory,
+        nodes=nodes,
+        virt=wish.virt,
+        images=wish.images,
+        profiled=wish.profiled,
+        store="redis" if "enable_redis" in installed.defaults else "valkey",
+        user=wish.kolla,
+    )
+    return variables.plan_globals(situation)
 
 
 def _mapped(
