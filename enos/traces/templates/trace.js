@@ -172,7 +172,7 @@
       if (span.category === 2 || who(span.parent) === who(span.at)) continue;
       const crosses = span.parent >= 0 && spans[span.parent].host !== span.host;
       if (far && !crosses) continue;
-      const waited = span.parent < 0 || span.end <= spans[span.parent].end + 1;
+      const waited = span.parent < 0 || span.category === 0 || span.end <= spans[span.parent].end + 1;
       found.push({ time: span.begin, a: who(span.parent), b: who(span.at), span, crosses });
       if (waited) found.push({ time: span.end, a: who(span.at), b: who(span.parent), span, crosses, back: true });
     }
@@ -210,7 +210,8 @@
       svg("path", { d: `M${x2},${y} l${-way * 7},-3.5 v7 z`, style: `fill:${colour};stroke:none` }));
     const text = { y: y - 3, style: "stroke:none" };
     if (!event.back) {
-      const room = Math.max(20, Math.floor(Math.abs(x2 - x1) / 6.2)), label = event.span.operation;
+      const room = Math.max(20, Math.floor(Math.abs(x2 - x1) / 6.2)), whole = event.span.operation;
+      const label = whole.length > room && event.span.category ? whole.split(".").pop() : whole;
       const shown = label.length > room ? `${label.slice(0, room - 1)}…` : label;
       group.append(svg("text", { ...text, x: Math.min(x1, x2) + 8 }, shown));
     }
