@@ -11,7 +11,7 @@ from enos.errors import EnosError
 from enos.events import field
 from enos.events.field import Field
 from enos.events.plan import EventsPlan, Step
-from enos.events.record import Happened, Outcome
+from enos.events.record import LATE, Happened, Outcome
 
 PULSE = 5.0
 """Seconds between two renewals of the leases."""
@@ -114,7 +114,8 @@ class Conductor:
         except (EnosError, OSError) as failed:  # the run goes on, and says so
             errors = dict.fromkeys(step.hosts or ("this machine",), str(failed))
         self._away = step.away
-        outcome: Outcome = "failed" if errors else "done"
+        late = (begun.offset or 0.0) - begun.asked > LATE
+        outcome: Outcome = "failed" if errors else "late" if late else "done"
         self._tell(replace(begun, ended=time.time(), outcome=outcome, errors=errors))
 
     def _record(self, step: Step) -> Happened:

@@ -10,9 +10,11 @@ from enos.bench.results import COLUMNS
 from enos.errors import EmulationError
 
 Outcome = Literal[
-    "running", "done", "failed", "not reached", "at the end", "interrupted"
+    "running", "done", "late", "failed", "not reached", "at the end", "interrupted"
 ]
 """`at the end`: what was to undo something came with the end of the benchmark."""
+LATE = 1.0
+"""Seconds after which an event did not begin when it was asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +111,9 @@ def why(one: Happened) -> str:
     """Return why an event did not happen as asked."""
     if one.errors:
         return "; ".join(f"{host}: {error}" for host, error in one.errors.items())
+    if one.outcome == "late":
+        late = (one.offset or 0.0) - one.asked
+        return f"it began {late:.1f} s late, when the one before had ended"
     if one.outcome == "not reached":
         return "the benchmark ended before"
     return one.outcome

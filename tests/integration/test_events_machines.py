@@ -25,7 +25,6 @@ from enos.events import (
     Ground,
     Happened,
     Place,
-    judge,
     look,
     plan_events,
 )
@@ -121,14 +120,14 @@ def test_a_machine_is_paused_and_goes_on(nodes: Nodes) -> None:
         pulse=1.0,
     ) as conductor:
         conductor.began("load")
-        while not told or told[-1].outcome != "done":
+        while not told or told[-1].outcome == "running":
             time.sleep(0.05)
         assert not nodes.answers()
         while told[-1].what != "unpause compute-1" or told[-1].outcome == "running":
             time.sleep(0.05)
         assert nodes.answers()
 
-    judge([one for one in told if one.ended])
+    assert [one.errors for one in told if one.ended] == [{}] * 3
     nodes.emulated()
 
 
@@ -142,7 +141,7 @@ def test_a_machine_that_was_stopped_comes_back_with_its_links(nodes: Nodes) -> N
             time.sleep(0.05)
         nodes.emulated()
 
-    judge([one for one in told if one.ended])
+    assert [one.errors for one in told if one.ended] == [{}] * 3
 
 
 KILLED = """
@@ -166,7 +165,7 @@ def test_a_paused_machine_goes_on_by_itself_when_enos_is_killed(nodes: Nodes) ->
         enos.stdin.close()
         lines = [enos.stdout.readline().strip() for _ in range(2)]
         os.kill(enos.pid, signal.SIGKILL)
-    assert lines == [b"running", b"done"]
+    assert lines[1] in {b"done", b"late"}
     assert not nodes.answers()
 
     deadline = time.monotonic() + 30

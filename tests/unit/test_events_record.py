@@ -55,3 +55,6 @@ def test_events_that_did_not_happen_are_judged_and_named() -> None:
     assert "compute-1: no answer" in judged.value.details
     assert "the benchmark ended before" in judged.value.details
     assert why(replace(CUT, outcome="interrupted")) == "interrupted"
+    late = replace(CUT, outcome="late", at=1015.0)
+    assert not late.ok
+    assert why(late) == "it began 5.0 s late, when the one before had ended"

@@ -170,6 +170,8 @@ status() {
     engine inspect --type container --format '{{.State.Status}}' "$1"
 }
 
+GRACE=10 # seconds a service has to end by itself, as with `docker stop`
+
 # Kolla lets systemd run its containers: it would start again what only Docker stopped.
 unit() {
     [ -d /run/systemd/system ] && systemctl cat "kolla-$1-container" >/dev/null 2>&1
@@ -193,10 +195,14 @@ require_running() {
     fi
 }
 
+# systemd is told first, so that it does not start the container again; its own stop
+# waits as long as Kolla grants, a minute for some, so that it is not left to it alone.
 stop() {
     grep -qsx "$1" stopped || require_running "$1" || return
     note stopped "$1"
-    if unit "$1"; then systemctl stop "kolla-$1-container"; else engine stop "$1" >/dev/null; fi
+    if unit "$1"; then systemctl stop --no-block "kolla-$1-container"; fi
+    engine stop -t "$GRACE" "$1" >/dev/null
+    if unit "$1"; then systemctl stop "kolla-$1-container"; fi
 }
 
 unstopped() {
