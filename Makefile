@@ -6,7 +6,7 @@ PARTS := openssh-server openssh-client iproute2 iptables nftables ipset fping \
          iputils-ping iperf3 cpio qemu-system-x86 debootstrap docker.io chromium \
          redis-server
 
-.PHONY: demo killed partition traces traffic test check golden clean
+.PHONY: demo killed monitoring partition traces traffic test check golden clean
 
 demo: $(ENOS) ## the main job, end to end, on this machine
 	$(ENOS) deploy -f topologies/demo.yml
@@ -23,6 +23,9 @@ killed: $(VENV)/.dev ## the main job again, killed at ten random moments (after 
 
 partition: $(VENV)/.dev ## a site cut off during a benchmark of ENOS_EXPERIMENT, a running one
 	$(VENV)/bin/pytest -s tests/e2e/test_partition.py
+
+monitoring: $(VENV)/.dev ## every series of ENOS_EXPERIMENT, a running one with monitoring
+	$(VENV)/bin/pytest -s tests/e2e/test_monitoring.py
 
 traffic: $(VENV)/.dev ## between nodes and guests of ENOS_EXPERIMENT, a running one with Heat
 	$(VENV)/bin/pytest -s tests/e2e/test_traffic.py
