@@ -1,15 +1,13 @@
 """Reading the section `events` of an experiment file, or a file of nothing else."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
+from typing import Any
 
 from enos.config.constraints import QUANTITIES, ConstraintSpec, expand, pairs
+from enos.config.evententry import EventEntry, TimelineEntry
 from enos.config.eventlines import Unclear, written
 from enos.config.events import (
     VERBS,
@@ -25,123 +23,13 @@ from enos.config.links import spec_of
 from enos.config.sections import Constraint
 from enos.config.source import Document, attempt, read
 from enos.config.topology import groups, roles
-from enos.config.values import Strict
-from enos.config.wording import kind_of, spellings
+from enos.config.wording import spellings
 from enos.config.yamltree import Loc, Problem
 from enos.demand import Demand, host_names
 from enos.errors import listed, one_of
 
 KEY, ALL = "events", "all"
-UNITS = {"ms": 0.001, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0}
 ENDS = ("src", "dst", "dest")
-_MOMENT = re.compile(r"\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[a-z]+)\s*")
-
-
-def moment(value: object) -> float:
-    """Return the seconds a text like ``90s`` or ``1.5min`` stands for.
-
-    Raises ValueError with a sentence that names the units.
-
-    >>> moment("90s"), moment("1.5min"), moment("250ms")
-    (90.0, 90.0, 0.25)
-    """
-    match = _MOMENT.fullmatch(str(value))
-    if match is None or match["unit"] not in UNITS:
-        known = listed(UNITS)
-        raise ValueError(
-            f"`{value}` is not a moment: write a number and one of {known}"
-        )
-    return float(match["number"]) * UNITS[match["unit"]]
-
-
-def _groups(value: object) -> object:
-    """Split ``grp1|grp2``, the short form of a list."""
-    if isinstance(value, str):
-        return [one for one in re.split(r"[|,\s]+", value) if one]
-    if isinstance(value, list) and all(isinstance(one, str) for one in value):
-        return value
-    raise ValueError(f"{kind_of(value)} is not a list of groups: write `grp1|grp2`")
-
-
-Groups = Annotated[
-    list[str],
-    BeforeValidator(_groups),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string"},
-                {"type": "array", "items": {"type": "string"}},
-            ]
-        }
-    ),
-]
-
-
-class EventEntry(Strict):
-    """One event: `at`, and one of the other keys.
-
-    A change of links takes the quantities of a constraint beside `between`.
-    """
-
-    at: Annotated[
-        float,
-        PlainValidator(moment),
-        WithJsonSchema({"type": "string", "examples": ["60s"]}),
-    ] = Field(
-        description="When: `ms`, `s`, `min` or `h` after the clock of the run starts.",
-        examples=["60s"],
-    )
-    between: Groups | None = Field(
-        default=None,
-        description="Groups or roles whose links change, both ways; left out, all."
-        " `src` and `dst` instead mean one way.",
-        examples=[["grp1", "grp3"]],
-    )
-    partition: Groups | None = Field(
-        default=None,
-        description="Groups or roles cut off from one another; one alone, from all.",
-        examples=[["grp1", "grp3"]],
-    )
-    heal: Groups | None = Field(
-        default=None,
-        description="Groups or roles whose links become what they were; `all`.",
-        examples=["all"],
-    )
-    stop: str | None = Field(
-        default=None,
-        description="A machine, a group of them, or a service.",
-        examples=["compute-1"],
-    )
-    start: str | None = Field(
-        default=None,
-        description="What was stopped, the same way.",
-        examples=["compute-1"],
-    )
-    pause: str | None = Field(
-        default=None, description="The same, frozen in place.", examples=["rabbitmq"]
-    )
-    unpause: str | None = Field(
-        default=None,
-        description="What was paused, the same way.",
-        examples=["rabbitmq"],
-    )
-    on: Groups | None = Field(
-        default=None,
-        description="Machines, groups or roles; left out, all that have the service.",
-        examples=["grp2"],
-    )
-
-
-class TimelineEntry(Strict):
-    """The long form of the section: events, and the scenario they are counted from."""
-
-    origin: str = Field(
-        default="",
-        alias="from",
-        description="Name of the scenario that starts the clock; left out, the first.",
-        examples=["boot and delete"],
-    )
-    timeline: Any = Field(description="The events.", examples=[["at 60s: heal"]])
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from enos.config.advanced import AdvancedMachine
+from enos.config.evententry import EventEntry
 from enos.config.monitoring import MonitoringSection
 from enos.config.schema import ExperimentFile
 from enos.config.sections import (
@@ -22,7 +23,6 @@ from enos.config.sections import (
     LossModel,
     Registry,
 )
-from enos.config.timeline import EventEntry
 from enos.config.wording import spellings
 from enos.units import Duration, Percent, Rate
 

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enos.config.constraints import QUANTITIES, ConstraintSpec
+from enos.config.evententry import UNITS, moment
 from enos.config.events import Heal, LinkChange, Partition, Switch, Timeline
 from enos.config.source import Document, read
-from enos.config.timeline import UNITS, load_timeline, moment, timeline
+from enos.config.timeline import load_timeline, timeline
 from enos.config.yamltree import tree
 from enos.demand import Demand, MachineDemand
 from enos.errors import ConfigError
