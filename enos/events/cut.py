@@ -19,7 +19,7 @@ from enos.units import Percent
 
 TABLE = "enos_events"
 FAMILIES = {4: ("ip", "ipv4_addr"), 6: ("ip6", "ipv6_addr")}
-BEFORE_CONNTRACK = -300  # NF_IP_PRI_RAW
+FIRST = -310  # before NF_IP_PRI_RAW, where packets may be queued to be delayed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class Cut:
             ("arriving", "prerouting", "saddr"),
             ("leaving", "output", "daddr"),
         ):
-            lines += self._chain(name, f"hook {hook} priority {BEFORE_CONNTRACK};", end)
+            lines += self._chain(name, f"hook {hook} priority {FIRST};", end)
         lines.append("}")
         if self.devices:
             lines += [f"table netdev {TABLE} {{", *self._sets()]

@@ -255,12 +255,12 @@ table inet enos_events {
   set peers4 { type ipv4_addr; elements = { 10.0.0.2, 10.0.0.250, 10.0.1.2 }; }
   set peers6 { type ipv6_addr; elements = { fd00::2 }; }
   chain arriving {
-    type filter hook prerouting priority -300;
+    type filter hook prerouting priority -310;
     ip saddr @peers4 drop
     ip6 saddr @peers6 drop
   }
   chain leaving {
-    type filter hook output priority -300;
+    type filter hook output priority -310;
     ip daddr @peers4 drop
     ip6 daddr @peers6 drop
   }
