@@ -130,7 +130,7 @@ def _queue_files(
     several: tuple[Queue, ...], plan: EmulationPlan
 ) -> list[tuple[str, str]]:
     tables = [
-        (f"mangle{version}", iptables_lines(several, version, spared_ports=ports))
+        (f"raw{version}", iptables_lines(several, version, spared_ports=ports))
         for ports in (plan.spared_ports,)
         for version in (4, 6)
     ]
@@ -148,10 +148,10 @@ def _queue_steps(several: tuple[Queue, ...], names: tuple[str, ...]) -> list[str
         f"await_queues {' '.join(str(queue.number) for queue in several)}",
         "ipset restore < sources.ipset",
     ]
-    if "mangle4" in names:
-        steps.append("iptables-restore --noflush < mangle4")
-    if "mangle6" in names:
-        steps.append("ip6tables-restore --noflush < mangle6")
+    if "raw4" in names:
+        steps.append("iptables-restore --noflush < raw4")
+    if "raw6" in names:
+        steps.append("ip6tables-restore --noflush < raw6")
     return steps
 
 

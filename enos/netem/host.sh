@@ -29,11 +29,11 @@ stop_daemon() {
 
 remove_chain() {
     command -v "$1" >/dev/null || return 0
-    "$1" -w -t mangle -nL "$CHAIN" >/dev/null 2>&1 || return 0
-    "$1" -w -t mangle -D PREROUTING -m set --match-set "${PREFIX}all-$2" src \
+    "$1" -w -t raw -nL "$CHAIN" >/dev/null 2>&1 || return 0
+    "$1" -w -t raw -D PREROUTING -m set --match-set "${PREFIX}all-$2" src \
         -j "$CHAIN" 2>/dev/null || true
-    "$1" -w -t mangle -F "$CHAIN"
-    "$1" -w -t mangle -X "$CHAIN"
+    "$1" -w -t raw -F "$CHAIN"
+    "$1" -w -t raw -X "$CHAIN"
 }
 
 remove_sets() {
@@ -131,7 +131,7 @@ report() {
     echo "[chains]"
     for tables in iptables ip6tables; do
         command -v $tables >/dev/null || continue
-        $tables -w -t mangle -S 2>/dev/null | grep -e "$CHAIN" || true
+        $tables -w -t raw -S 2>/dev/null | grep -e "$CHAIN" || true
     done
     echo "[end]"
 }
@@ -155,7 +155,7 @@ probe() {
         can netem tc qdisc replace dev lo root netem delay 1ms
         can copies copies
         can ipset ipset create probe hash:ip
-        can nfqueue iptables -t mangle -A PREROUTING -m set --match-set probe src \
+        can nfqueue iptables -t raw -A PREROUTING -m set --match-set probe src \
             -j NFQUEUE --queue-num 1 --queue-bypass
         can queues test -e /proc/self/net/netfilter/nfnetlink_queue
     '

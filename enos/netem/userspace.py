@@ -1,8 +1,12 @@
 """Delay, loss and the rest by netfilter queues and a small daemon. Pure.
 
-Packets are held where they arrive (mangle PREROUTING), not where they leave: packets
+Packets are held where they arrive (raw PREROUTING), not where they leave: packets
 held at the sender still count against its socket's send buffer, which throttles TCP.
 The source address says which queue. What is in no queue pays one ipset lookup.
+
+In the table `raw`, they have not met connection tracking yet. Behind it, each packet
+of a flow that came during the first one's delay would have a connection of its own, all
+but one of which the kernel drops (ICMP).
 
 See iptables-extensions(8) for NFQUEUE and set, ipset(8).
 """
@@ -122,7 +126,7 @@ def iptables_lines(
     used = [queue for queue in several if queue.sources_of(version)]
     if not used:
         return ""
-    lines = ["*mangle", f":{CHAIN} - [0:0]"]
+    lines = ["*raw", f":{CHAIN} - [0:0]"]
     if any(queue.shaping.duplicate.value for queue in used):
         lines.append(f"-A {CHAIN} -i lo -j RETURN")  # copies the daemon sends
     for port in spared_ports:

@@ -44,7 +44,7 @@ SLOWER = tuple(
     ConstraintSpec(src=one, dst=other, delay=Duration(ms=30))
     for one, other in (("grp1", "grp3"), ("grp3", "grp1"))
 )
-STATE = """tc qdisc show; iptables -t mangle -S; ipset list -n; nft list tables
+STATE = """tc qdisc show; iptables -t raw -S; ipset list -n; nft list tables
 awk '{ print $1 }' /proc/net/netfilter/nfnetlink_queue; ls -A /run"""
 
 

@@ -50,7 +50,7 @@ ASKED = NetworkConstraints(
         ),
     ),
 )
-STATE = """tc qdisc show; iptables -t mangle -S; ip6tables -t mangle -S; ipset list -n
+STATE = """tc qdisc show; iptables -t raw -S; ip6tables -t raw -S; ipset list -n
 cat /proc/net/netfilter/nfnetlink_queue; ls -A /run"""
 
 
@@ -117,7 +117,7 @@ def test_applying_twice_is_applying_once(
     shape(net, plan, backend)
 
     check(plan, net.testbed, net.shell, backend=backend)
-    assert said(net, 0, "sh", "-c", "iptables -t mangle -S").count("-j ENOS") <= 1
+    assert said(net, 0, "sh", "-c", "iptables -t raw -S").count("-j ENOS") <= 1
 
 
 def test_a_tree_of_somebody_else_is_refused_and_nothing_is_left_half_shaped(
@@ -132,7 +132,7 @@ def test_a_tree_of_somebody_else_is_refused_and_nothing_is_left_half_shaped(
         shape(net, plan_emulation(narrow, net.testbed), backend)
 
     assert "htb 7:" in said(net, 3, "tc", "qdisc", "show", "dev", "eth0")
-    assert "ENOS" not in said(net, 0, "iptables", "-t", "mangle", "-S")
+    assert "ENOS" not in said(net, 0, "iptables", "-t", "raw", "-S")
     assert "e05:" not in said(net, 0, "tc", "qdisc", "show")
     said(net, 3, "tc", "qdisc", "del", "dev", "eth0", "root")
 
@@ -145,7 +145,7 @@ def test_a_device_that_vanished_is_named_and_no_host_stays_shaped(
     try:
         with pytest.raises(EmulationError, match=r"node-1.*eth0"):
             shape(net, plan, backend)
-        assert "ENOS" not in said(net, 2, "iptables", "-t", "mangle", "-S")
+        assert "ENOS" not in said(net, 2, "iptables", "-t", "raw", "-S")
     finally:
         said(net, 0, "ip", "link", "set", "gone0", "name", "eth0")
         said(net, 0, "ip", "link", "set", "eth0", "up")
@@ -231,6 +231,25 @@ def test_everything_at_once_is_what_is_measured(
 
 ENDS = {"node-1", "node-3"}
 QUANTITIES = {"rtt", "jitter", "loss", "duplicate", "reorder"}
+TRACKING = "-m conntrack --ctstate INVALID -j DROP"
+
+
+def test_packets_that_follow_one_another_pass_where_connections_are_tracked(
+    net: NamespaceTestbed, plan: EmulationPlan
+) -> None:
+    for place in (0, 2):
+        said(net, place, "sh", "-c", f"iptables -A INPUT {TRACKING}")
+    shape(net, plan, Backend.USER_SPACE)
+    try:
+        # The first arrives after 25 ms, four more are under way by then.
+        line = said(net, 0, "sh", "-c", "fping -q -c20 -p5 -t500 10.99.0.3 2>&1")
+    finally:
+        for place in (0, 2):
+            said(net, place, "sh", "-c", f"iptables -D INPUT {TRACKING}")
+
+    assert "20/20/0%" in line
+
+
 TRANSFER = """
 import hashlib, socket, sys, threading
 data = bytes(range(256)) * 1600
