@@ -171,7 +171,10 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, bench: Bench) -> None
 
     running = threading.Thread(target=first)
     running.start()
-    until(lambda: log.exists() and log.read_text().count('"started"') == 2)
+    until(
+        lambda: failures or (log.exists() and log.read_text().count('"started"') == 2)
+    )
+    assert not failures
     end_leftovers("enos-bench-test")
     running.join()
     assert failures
