@@ -5,17 +5,15 @@ cache: `<cache>/tools/<name>-<hash>/bin/<program>`. It is made by uv; a file
 `.complete` tells a finished one from one whose making was interrupted.
 """
 
-import fcntl
 import hashlib
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
 
 from enos.process import Shell
 from enos.progress import Progress
+from enos.state.locks import locked
 
 LOCKS = Path(__file__).parent / "locks"
 """Shipped lock files: `<tool>.txt`, each the output of `uv pip compile`."""
@@ -39,7 +37,7 @@ class ToolEnvironments:
         place = self.cache / "tools" / f"{tool}-{_key(lock)}"
         if (place / ".complete").exists():
             return place / "bin"
-        with _locked(place.with_name(f"{place.name}.lock")):
+        with locked(place.with_name(f"{place.name}.lock")):
             if not (place / ".complete").exists():
                 with self.progress.step(f"Python environment for {tool}"):
                     self._make(place, lock)
@@ -65,11 +63,3 @@ def find_uv() -> str:
 def _key(lock: Path) -> str:
     text = f"{sys.version_info[:3]}\n{lock.read_text(encoding='utf-8')}"
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield

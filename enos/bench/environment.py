@@ -5,7 +5,6 @@ compiler. The packages are resolved by a lock, `enos/locks/rally.txt` for Rally,
 for the bench host's Python and processor, and kept as one archive in the cache.
 """
 
-import fcntl
 import hashlib
 import os
 import re
@@ -13,8 +12,6 @@ import shutil
 import tarfile
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -24,6 +21,7 @@ from enos.errors import CapabilityError, ProcessError
 from enos.process import Shell
 from enos.progress import Progress
 from enos.remote import copy_to, run_on, ssh_argv
+from enos.state.locks import locked
 from enos.testbed import Host
 from enos.toolenvs import LOCKS, find_uv
 
@@ -190,7 +188,7 @@ def packages(
     key = hashlib.sha256(text.encode()).hexdigest()[:12]
     archive = cache / "tools" / f"{tool.name}-{key}.tar.gz"
     if not archive.exists():
-        with _locked(archive.with_suffix(".lock")):
+        with locked(archive.with_suffix(".lock")):
             if not archive.exists():
                 with progress.step(f"{tool.title} for Python {wanted.dotted}") as step:
                     step.awaiting("packages")
@@ -292,11 +290,3 @@ def _make(archive: Path, wanted: Interpreter, shell: Shell, tool: Tool) -> None:
             target.flush()
             os.fsync(target.fileno())
         part.replace(archive)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield

@@ -11,13 +11,11 @@ with `#!`, obeys the power button and writes lines that start with ``enos-guest:
 the serial console, ``enos-guest: ready`` once SSH answers.
 """
 
-import fcntl
 import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +23,7 @@ from enos.cloud import ramdisk
 from enos.cloud.debian import Packages
 from enos.process import Shell
 from enos.progress import Progress
+from enos.state.locks import locked
 
 NAME = "enos-guest"
 SUITE = "trixie"
@@ -130,7 +129,7 @@ def made_image(
     key = _recipe(variant)
     place = cache / "guest" / f"{SUITE}-{ARCHITECTURE}-{key}"
     if not (place / "digest").exists():
-        with _locked(place.with_suffix(".lock")):
+        with locked(place.with_suffix(".lock")):
             if not (place / "digest").exists():
                 with progress.step(variant.title):
                     _build(place, shell, variant)
@@ -240,11 +239,3 @@ def _finish(made: Path) -> None:
             total.update(hashlib.file_digest(source, "sha256").digest())
             os.fsync(source.fileno())
     (made / "digest").write_text(total.hexdigest(), encoding="ascii")
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield

@@ -5,7 +5,6 @@ built. Images carry the identity of what they are made from in their tag, so wha
 there under that tag is right, and an interrupted run goes on where it stopped.
 """
 
-import fcntl
 import os
 import platform
 import shutil
@@ -21,6 +20,7 @@ from enos.images.daemon import Daemon
 from enos.images.locks import ImageLock
 from enos.images.registry import Registry, answers
 from enos.progress import Progress
+from enos.state.locks import locked
 from enos.toolenvs import ToolEnvironments
 
 QUAY = "quay.io"
@@ -304,9 +304,7 @@ def alone(cache: Path) -> Iterator[Path]:
     What a killed run left unfinished there is removed.
     """
     home = cache / "kolla"
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / "lock").open("w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(home / "lock"):
         for left in home.glob(f"{sources.DRAFT}*"):
             shutil.rmtree(left, ignore_errors=True)
         yield home

@@ -4,12 +4,10 @@ Machines need no way to a mirror then, and all of them, today and in a year, run
 same versions. A machine of another distribution is left to its own apt.
 """
 
-import fcntl
 import hashlib
 import shutil
 import tarfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from enos.phases.session import Session
 from enos.process import Shell
 from enos.progress import Progress
 from enos.remote import on_each, run_on
+from enos.state.locks import locked
 from enos.testbed import Host
 
 ASK = (
@@ -74,7 +73,7 @@ class Store:
         digest = hashlib.sha256(recipe.encode()).hexdigest()[:12]
         name = f"enos-metrics-{kind.suite}-{kind.architecture}-{digest}.tar.gz"
         file = self.cache / "metrics" / name
-        with _locked(file.with_suffix(".lock")):
+        with locked(file.with_suffix(".lock")):
             if not file.exists():
                 with self.progress.step(f"packages for {kind.suite}") as step:
                     step.awaiting(", ".join(units))
@@ -85,7 +84,7 @@ class Store:
         """Return a folder with the same programs, for this machine's own use."""
         bundle = self.bundle(kind, units)
         folder = bundle.with_suffix("").with_suffix("")
-        with _locked(bundle.with_suffix(".lock")):
+        with locked(bundle.with_suffix(".lock")):
             if not folder.exists():
                 draft = _empty(folder.with_suffix(".part"))
                 with tarfile.open(bundle) as tar:
@@ -173,11 +172,3 @@ def _empty(folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
