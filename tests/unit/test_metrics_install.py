@@ -1,11 +1,16 @@
 """The program that installs, on folders of our own; apt and systemd are not asked."""
 
+import ast
 import hashlib
+import os
+import shutil
+import subprocess
 import tarfile
 from pathlib import Path
 
 import pytest
 
+from enos.metrics import database
 from enos.metrics.hosts import install
 
 
@@ -71,7 +76,75 @@ def test_the_python_of_collectd_is_read_from_its_plugin(tmp_path: Path) -> None:
     assert install.libpython(tmp_path / "elsewhere") == ""
 
 
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """What a machine with Docker was asked to run."""
+    told: list[tuple[str, ...]] = []
+
+    def attempt(*argv: str) -> "subprocess.CompletedProcess[str]":
+        told.append(argv)
+        return subprocess.CompletedProcess(argv, 0, "", "")
+
+    monkeypatch.setattr(install, "attempt", attempt)
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    return told
+
+
+@pytest.mark.usefixtures("asked")
 def test_removal_of_nothing_is_harmless(tmp_path: Path) -> None:
     install.remove(tmp_path / "place", ["enos-no-such.service"])
 
     assert not (tmp_path / "place").exists()
+
+
+def test_grafana_goes_even_when_its_folder_is_gone(
+    tmp_path: Path, asked: list[tuple[str, ...]]
+) -> None:
+    install.remove(tmp_path / "place", [])
+
+    assert asked == [("docker", "rm", "--force", "enos_grafana")]
+
+
+@pytest.mark.usefixtures("asked")
+def test_measures_that_cannot_be_removed_are_not_said_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, **_: object) -> None:
+        raise PermissionError(1, "Operation not permitted", str(path))
+
+    monkeypatch.setattr(os, "rmdir", refuse)
+    (tmp_path / "place").mkdir()
+
+    with pytest.raises(PermissionError):
+        install.remove(tmp_path / "place", [])
+
+
+@pytest.mark.usefixtures("processes")
+def test_what_was_unpacked_belongs_to_who_unpacks(tmp_path: Path) -> None:
+    def foreign(info: tarfile.TarInfo) -> tarfile.TarInfo:
+        info.uid = info.gid = 54321
+        return info
+
+    (tmp_path / "program").write_text("collectd")
+    file, place = tmp_path / "bundle.tar.gz", tmp_path / "place"
+    with tarfile.open(file, "w:gz") as tar:
+        tar.add(tmp_path / "program", arcname="program", filter=foreign)
+    place.mkdir()
+
+    install.unpack(place, ["collectd-core"], bundle(file))
+
+    assert (place / "root/program").stat().st_uid == os.geteuid()
+
+
+@pytest.mark.parametrize("name", ["ask", "install", "save"])
+def test_programs_of_the_machines_evaluate_nothing_python_3_9_lacks(name: str) -> None:
+    """Annotations are evaluated as a function is defined; `X | None` is 3.10's."""
+    tree = ast.parse(database.program(name), feature_version=(3, 9))
+    arguments = [node for node in ast.walk(tree) if isinstance(node, ast.arg)]
+    returns = [n.returns for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
+    annotations = [*(one.annotation for one in arguments), *returns]
+
+    assert annotations
+    for one in filter(None, annotations):
+        unions = [node for node in ast.walk(one) if isinstance(node, ast.BitOr)]
+        assert not unions, f"line {one.lineno}: {ast.unparse(one)}"

@@ -69,9 +69,10 @@ def remove(place: Path, units: Sequence[str]) -> None:
         for unit in there:
             (UNITS / unit).unlink()
         run("systemctl", "daemon-reload")
-    if (place / "grafana").exists() and shutil.which("docker"):
+    if shutil.which("docker"):  # its folder may be gone without it
         attempt("docker", "rm", "--force", "enos_grafana")
-    shutil.rmtree(place, ignore_errors=True)
+    if place.exists():
+        shutil.rmtree(place)
 
 
 def unpack(
@@ -87,7 +88,7 @@ def unpack(
     draft.mkdir()
     if bundle:
         own = taken(Path(bundle["path"]), bundle["sha256"], place / "bundle")
-        run("tar", "-xzf", str(own), "-C", str(draft))
+        run("tar", "--no-same-owner", "-xzf", str(own), "-C", str(draft))
         own.unlink()
     else:
         gather(place / "debs", draft, packages)
@@ -179,7 +180,9 @@ def run(*argv: str) -> str:
     return done.stdout
 
 
-def attempt(*argv: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
+def attempt(
+    *argv: str, cwd: "Path | None" = None
+) -> "subprocess.CompletedProcess[str]":
     """Run a program without a terminal."""
     environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
     return subprocess.run(
