@@ -1,11 +1,12 @@
 """`enos destroy`: OpenStack away, or with `--hard` the machines given back."""
 
-from enos.bench import rally
+from enos.bench.environment import PLACE
+from enos.errors import EnosError, ProviderError
 from enos.kolla import deployment as kolla
 from enos.kolla import stopping
-from enos.phases import bench, install, metrics, tc
+from enos.phases import install, metrics, tc
 from enos.phases.session import Session, phase
-from enos.remote import close_connections
+from enos.remote import close_connections, on_each, run_on
 
 OPENSTACK = ("os", "init", "bench")
 
@@ -40,9 +41,16 @@ def openstack(session: Session) -> None:
 
 
 def release(session: Session) -> None:
-    """Give the machines back; needs nothing but the state, harmless when repeated."""
-    if session.provider.keeps:
-        _clean(session)
+    """Give the machines back; needs nothing but the state, harmless when repeated.
+
+    Machines that outlive the experiment are cleaned before. What cannot be removed,
+    since a machine is dead, does not keep the others.
+
+    Raises:
+        ProviderError: the machines were given back, but not clean.
+
+    """
+    failures = _clean(session) if session.provider.keeps else ()
     with phase(session, "destroy") as running:
         inner = running.session
         close_connections(inner.shell, inner.directory.sockets)
@@ -53,18 +61,42 @@ def release(session: Session) -> None:
         state = inner.directory.load().without_phases(*gone)
         inner.directory.save(state)
         inner.save(testbed=None)
+    if failures:
+        raise ProviderError(
+            "the machines were given back, but something of enos is left on them",
+            hint="what it is stands below; remove it by hand on those that live",
+            details="\n".join(failures),
+        )
 
 
-def _clean(session: Session) -> None:
-    """Leave machines that outlive the experiment without what enos put there."""
+def _clean(session: Session) -> tuple[str, ...]:
+    """Remove what enos put on machines that outlive it; return what could not be."""
     state = session.directory.load()
     if state.testbed is None:
-        return
-    if "tc" in state.phases:
-        tc.reset(session)
-    if "bench" in state.phases:
-        rally.remove_from(bench.bench_of(session))
-    if "os" in state.phases:
-        openstack(session)
-    if metrics.PHASE in state.phases:
-        metrics.remove(session)
+        return ()
+    parts = (
+        ("the network emulation", "tc" in state.phases, tc.reset),
+        ("OpenStack", "os" in state.phases, openstack),
+        ("the monitoring", metrics.PHASE in state.phases, metrics.remove),
+        # Benchmarks are forgotten with the OpenStack they were run on.
+        ("what benchmarks used", True, _remove_programs),
+    )
+    failures = []
+    for what, there, remove in parts:
+        if not there:
+            continue
+        try:
+            remove(session)
+        except EnosError as failed:
+            failures.append(f"{what}: {failed.message}")
+            session.progress.warn(f"{what} is not removed: {failed.message}")
+    return tuple(failures)
+
+
+def _remove_programs(session: Session) -> None:
+    """Remove Rally and Shaker's agents; after the monitoring, which lives below."""
+    command, sockets = ("rm", "-rf", str(PLACE)), session.directory.sockets
+    on_each(
+        session.testbed.hosts,
+        lambda host: run_on(session.shell, host, command, sockets=sockets),
+    )

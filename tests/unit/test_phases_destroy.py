@@ -6,8 +6,10 @@ from typing import ClassVar
 import pytest
 
 from enos import plugins
+from enos.errors import EmulationError, ProviderError
 from enos.phases import destroy, install, tc
 from enos.phases.session import Session, Workshop, phase, starting
+from enos.state.directory import Directory
 from enos.testing import FakeProvider, RecordingProgress, RecordingShell
 
 FILE = "provider: {type: fake}\nresources: {any: {control: 1, compute: 1}}\n"
@@ -26,7 +28,14 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return told
 
 
-def release(where: Path, kind: type[FakeProvider], *phases: str) -> Session:
+def release(
+    where: Path,
+    kind: type[FakeProvider],
+    *phases: str,
+    shell: RecordingShell | None = None,
+    progress: RecordingProgress | None = None,
+) -> Session:
+    machines = shell or RecordingShell()
     plugins_of = {"fake": kind}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plugins, "providers", lambda: plugins_of)
@@ -34,10 +43,10 @@ def release(where: Path, kind: type[FakeProvider], *phases: str) -> Session:
         file = where / "demo.yml"
         file.write_text(FILE)
         workshop = Workshop(
-            progress=RecordingProgress(),
+            progress=progress or RecordingProgress(),
             where=where,
             cache=where / "cache",
-            shell=lambda _: RecordingShell(),
+            shell=lambda _: machines,
         )
         with starting(file, None, workshop) as session:
             for name in phases:
@@ -70,3 +79,42 @@ def test_machines_that_go_take_everything_along(
 
     assert done == []
     assert not install.deployed(session)
+
+
+def test_monitoring_goes_before_the_folder_it_lives_in_on_every_machine(
+    tmp_path: Path, done: list[str]
+) -> None:
+    shell = RecordingShell()
+    release(tmp_path, Kept, "up", "os", "metrics", "bench", shell=shell)
+
+    steps = [
+        "monitoring" if '"remove": true' in call.stdin else "folder"
+        for call in shell.calls
+        if '"remove": true' in call.stdin or call.line.endswith("rm -rf /var/lib/enos'")
+    ]
+    assert steps == ["monitoring"] * 2 + ["folder"] * 2
+    assert done == ["OpenStack"]
+
+
+def test_a_dead_machine_does_not_keep_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, done: list[str]
+) -> None:
+    def refuse(_: Session) -> None:
+        raise EmulationError("compute-1 refuses: no route to host")
+
+    monkeypatch.setattr(tc, "reset", refuse)
+    shell, progress = RecordingShell(), RecordingProgress()
+    shell.on("*rm -rf*", stderr="no route to host", returncode=255)
+
+    with pytest.raises(ProviderError, match="given back") as failed:
+        release(tmp_path, Kept, "up", "os", "tc", shell=shell, progress=progress)
+
+    directory = Directory(tmp_path / "enos-demo")
+    assert done == ["OpenStack"]
+    assert directory.load().testbed is None
+    assert directory.load().done("destroy")
+    assert [line.partition(":")[0] for line in failed.value.details.splitlines()] == [
+        "the network emulation",
+        "what benchmarks used",
+    ]
+    assert len(progress.warnings) == 2
