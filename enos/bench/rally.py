@@ -12,7 +12,6 @@ JSON reports for each scenario, ``results.json`` (verdicts, written last) and
 """
 
 import json
-import os
 import re
 import tarfile
 import tempfile
@@ -36,6 +35,7 @@ from enos.bench.watch import Watch
 from enos.bench.workload import Run, Workload, plugin_files
 from enos.errors import BenchmarkError, ConfigError
 from enos.remote import ssh_argv
+from enos.state.directory import write_atomically
 
 RUNNER = Path(__file__).with_name("runner.py")
 DONE = "results.json"
@@ -143,8 +143,8 @@ def run_workload(
     for part in reversed(parts) if workload.traffic_first else parts:
         part()
     found = tuple(_result(run, places[run.key]) for run in workload.ordered)
-    _write(results / "results.csv", tidy.as_csv(found))
-    _write(results / DONE, json.dumps(tidy.summary(found), indent=2) + "\n")
+    write_atomically(results / "results.csv", tidy.as_csv(found))
+    write_atomically(results / DONE, json.dumps(tidy.summary(found), indent=2) + "\n")
     return found
 
 
@@ -165,11 +165,6 @@ def folders(runs: Iterable[Run | ShakerRun]) -> dict[str, str]:
     return {
         run.key: f"{number:02d}-{_slug(run.name)}" for number, run in enumerate(runs, 1)
     }
-
-
-def remove_from(bench: Bench) -> None:
-    """Remove all that benchmarks put on the bench host."""
-    bench.on_host("rm", "-rf", str(PLACE))
 
 
 def _measure(
@@ -252,14 +247,14 @@ def _ahead(runs: Iterable[R], places: Mapping[str, Path]) -> tuple[R, ...]:
 
 def _prepare(workload: Workload, results: Path) -> None:
     results.mkdir(parents=True, exist_ok=True)
-    _write(results / "run.yml", workload.path.read_text(encoding="utf-8"))
+    write_atomically(results / "run.yml", workload.path.read_text(encoding="utf-8"))
     tasks = results / "tasks"
     tasks.mkdir(exist_ok=True)
     places = folders(workload.ordered)
     for run in workload.ordered:
         text = run.task if isinstance(run, Run) else run.text or f"# {run.alias}\n"
-        _write(tasks / f"{places[run.key]}.yml", text)
-    _write(results / "identity", _identity(workload))
+        write_atomically(tasks / f"{places[run.key]}.yml", text)
+    write_atomically(results / "identity", _identity(workload))
 
 
 def _identity(workload: Workload) -> str:
@@ -319,12 +314,3 @@ def _json(path: Path) -> dict[str, Any] | None:
 
 def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "run"
-
-
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", encoding="utf-8") as target:
-        target.write(text)
-        target.flush()
-        os.fsync(target.fileno())
-    part.replace(path)

@@ -9,13 +9,13 @@ others, and leaves `outcome.json`, written last, by which a killed run goes on.
 """
 
 import json
-import os
 import re
 import tarfile
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -23,7 +23,7 @@ from enos.bench import environment
 from enos.bench.environment import SHAKER, install, interpreter, packages
 from enos.bench.host import Bench
 from enos.bench.shaker.nodes import FLENT, Watched, missing, running
-from enos.bench.shaker.outcome import OUTCOME, OUTPUT, PAGE, result
+from enos.bench.shaker.outcome import GAP, OUTCOME, OUTPUT, PAGE, result
 from enos.bench.shaker.page import page
 from enos.bench.shaker.placement import (
     Agent,
@@ -43,6 +43,7 @@ from enos.errors import (
 )
 from enos.progress import Step
 from enos.remote import ssh_argv
+from enos.state.directory import write_atomically
 
 RUNNER = Path(__file__).with_name("runner.py")
 _TOLD = re.compile(r"Waiting for quorum|New stack")
@@ -83,7 +84,7 @@ class Traffic:
         place.mkdir(parents=True, exist_ok=True)
         gap = self.gaps.get(run.key, "")
         if gap:
-            _write(place / OUTCOME, {"error": gap, "seconds": 0})
+            _write(place / GAP, {"error": gap, "seconds": 0})
             return
         with self.bench.progress.step(run.name, host=self.bench.host.name) as step:
             self._played(run, place, step)
@@ -116,7 +117,7 @@ class Traffic:
     def _played(self, run: ShakerRun, place: Path, step: Step) -> None:
         placed = self._agents(run)
         python = prepare(self.bench)
-        folder = environment.PLACE / "shaker-runs" / run.key
+        folder = folder_of(run, place)
         address = self._address()
         with ExitStack() as stack:
             watched: Mapping[str, Watched] = {}
@@ -134,7 +135,7 @@ class Traffic:
                 except (BenchmarkError, CapabilityError, ProcessError) as error:
                     gap = " ".join(filter(None, (error.message, error.details)))
                     _write(place / OUTPUT, {})
-                    _write(place / OUTCOME, {"error": gap, "seconds": 0})
+                    _write(place / GAP, {"error": gap, "seconds": 0})
                     return
             self._serve(run, (python, folder), placed, (place, step))
         lost = [name for one in watched.values() for name in one.lost]
@@ -268,6 +269,12 @@ class _Lines:
             self.step.awaiting("agents to join" if quorum else "the Heat stack")
 
 
+def folder_of(run: ShakerRun, place: Path) -> PurePosixPath:
+    """Return a scenario's folder on the bench host: its own for each run's results."""
+    name = sha256(f"{place.resolve()} {run.key}".encode()).hexdigest()[:12]
+    return environment.PLACE / "shaker-runs" / name
+
+
 def prepare(bench: Bench) -> PurePosixPath:
     """Return Shaker's Python on the bench host, its environment put there first.
 
@@ -291,9 +298,4 @@ def _forwarding(bench: Bench, command: Sequence[str], relay: str) -> tuple[str, 
 
 
 def _write(path: Path, values: Mapping[str, Any]) -> None:
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", encoding="utf-8") as target:
-        target.write(json.dumps(values, indent=1) + "\n")
-        target.flush()
-        os.fsync(target.fileno())
-    part.replace(path)
+    write_atomically(path, json.dumps(values, indent=1) + "\n")
