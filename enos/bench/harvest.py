@@ -24,6 +24,7 @@ _TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE)\s+[(`\"\s]*(\w+)", re.IGNORECASE)
 _CHART = "OSProfiler"
 _SETTLED = 10
 _PAUSE = 1.0
+_KEYS = 1000  # of one command
 
 Json = Mapping[str, Any]
 
@@ -155,6 +156,20 @@ def harvest(
     if not wanted:
         gap = gap or "Rally traced no iteration"
     return {"wanted": len(wanted), "kept": kept, "gap": gap}
+
+
+def forget(client: Any, report: Json) -> str:  # noqa: ANN401 - see connected
+    """Remove the points of a report's traces, which came home; return why not.
+
+    They would stay for ever in the memory of the machine the store runs on.
+    """
+    keys = [_key(trace) for _, trace in trace_ids(report)]
+    try:
+        for begin in range(0, len(keys), _KEYS):
+            client.unlink(*keys[begin : begin + _KEYS])
+    except Exception as error:  # noqa: BLE001 - they are home, whatever it raises
+        return f"points stay in the store of trace points: {error}"
+    return ""
 
 
 def _settle(client: Any, traces: Sequence[str], pause: Callable[[float], None]) -> None:  # noqa: ANN401

@@ -168,6 +168,14 @@ def _traces(client: Any, place: Path) -> dict[str, Any]:  # noqa: ANN401 - of re
     return dict(harvest.harvest(client, report, place / "traces"))
 
 
+def _forget(client: Any, place: Path) -> None:  # noqa: ANN401 - of redis
+    import harvest
+
+    why = harvest.forget(client, json.loads((place / "report.json").read_text("utf-8")))
+    if why:
+        sys.stderr.write(why + "\n")
+
+
 def _one(api: Any, folder: Path, run: dict[str, Any], store: str) -> None:  # noqa: ANN401 - Rally's
     """Run a task and write its reports; whatever fails is written as the outcome."""
     place = folder / "runs" / run["key"]
@@ -197,6 +205,8 @@ def _one(api: Any, folder: Path, run: dict[str, Any], store: str) -> None:  # no
     part = place / "outcome.part"
     part.write_text(json.dumps({**outcome, "began": began}), "utf-8")
     part.replace(place / "outcome.json")
+    if client is not None and traces:  # not before: killed, they are fetched again
+        _forget(client, place)
     (folder / "running").unlink(missing_ok=True)
 
 

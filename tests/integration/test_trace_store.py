@@ -59,6 +59,8 @@ def test_points_become_files_that_become_trees(
     (span,) = grown(read(file)).spans.values()
     assert span.operation == "GET /v3"
     assert span.seconds == pytest.approx(0.25)
+    assert harvest.forget(store.client, report("aaaa")) == ""
+    assert store.client.keys() == []
 
 
 def test_points_that_arrive_late_are_waited_for(

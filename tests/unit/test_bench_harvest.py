@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enos.bench import tracing
-from enos.bench.harvest import compact, harvest, microseconds, trace_ids
+from enos.bench.harvest import compact, forget, harvest, microseconds, trace_ids
 from enos.bench.results import Iteration, ScenarioResult
 from enos.bench.tracing import Profiler, profiled
 from enos.errors import TraceError
@@ -64,6 +64,11 @@ class Store:
 
     def lrange(self, key: str, _: int, __: int) -> list[str]:
         return self._of("lrange", key)
+
+    def unlink(self, *keys: str) -> None:
+        for key in keys:
+            self._of("unlink", key)
+            del self.lists[key]
 
     def _of(self, call: str, key: str) -> list[str]:
         if call == self.breaks:
@@ -167,6 +172,20 @@ def test_a_store_that_goes_away_is_named_and_the_rest_kept(
     told = gathered(Store({}, breaks=breaks), tmp_path, "a")
     assert told["kept"] == 0
     assert told["gap"].endswith("does not answer: Connection refused")
+
+
+def test_points_that_came_home_leave_the_store_and_others_stay() -> None:
+    points = [json.dumps(START)]
+    store = Store({f"osprofiler_opt:{one}": points for one in ("a", "b", "another")})
+
+    assert forget(store, report("a", "b")) == ""
+    assert list(store.lists) == ["osprofiler_opt:another"]
+    assert forget(store, report()) == ""
+
+
+def test_a_store_that_is_gone_keeps_no_result_back() -> None:
+    store = Store({"osprofiler_opt:a": []}, breaks="unlink")
+    assert forget(store, report("a")).endswith("Connection refused")
 
 
 def test_rally_is_told_the_key_but_not_where_the_points_are() -> None:
