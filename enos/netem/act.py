@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from enos.errors import CapabilityError, EmulationError
+from enos.errors import CapabilityError, EmulationError, EnosError, EnosError
 from enos.netem.commands import (
     Backend,
     HostCommands,
@@ -51,9 +51,21 @@ def apply(
             _raise_refusals(on_each(testbed.hosts, shape))
             step.awaiting("what the hosts say they do")
             _check(told, testbed, shell, sockets)
-        except BaseException:
-            on_each(testbed.hosts, lambda host: _clear(shell, host, sockets))
+        except BaseException as why:
+            _give_up(testbed, shell, sockets, why)
             raise
+
+
+def _give_up(
+    testbed: Testbed, shell: Shell, sockets: Path | None, why: BaseException
+) -> None:
+    """Leave nothing shaped; a host where that fails is told of beside the reason."""
+    try:
+        _raise_refusals(on_each(testbed.hosts, lambda h: _clear(shell, h, sockets)))
+    except EnosError as left:
+        if isinstance(why, EnosError):
+            told = f"not cleared afterwards: {left.message}"
+            why.details = "\n".join(filter(None, (why.details, told)))
 
 
 def check(
