@@ -1,16 +1,17 @@
 """Traces of requests: what a bench run needs for them, and finding them afterwards."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import yaml
 
 from enos.bench.tracing import Profiler
 from enos.bench.workload import Workload
-from enos.errors import CapabilityError, ConfigError, TraceError
+from enos.errors import CapabilityError, ConfigError, TraceError, listed
 from enos.kolla.globals import is_on
 from enos.phases import tc
 from enos.phases.session import Session
@@ -54,24 +55,41 @@ def profiler(session: Session, workload: Workload) -> Profiler | None:
         )
     passwords = _read(session, "passwords.yml")
     place = address(session.testbed, store)
-    secret = passwords[f"{store}_master_password"]
+    secret = quote(_secret(passwords, f"{store}_master_password"), safe="")
+    inside = f"[{place}]" if ":" in place else place
     return Profiler(
-        key=str(passwords["osprofiler_secret"]),
-        store=f"redis://default:{secret}@{place}:{PORT}/0",
+        key=_secret(passwords, "osprofiler_secret"),
+        store=f"redis://default:{secret}@{inside}:{PORT}/0",
     )
+
+
+def _secret(passwords: Mapping[str, Any], name: str) -> str:
+    if not passwords.get(name):
+        raise ConfigError(
+            f"`passwords.yml` of this OpenStack has no `{name}`, which traces need",
+            hint="`enos os --reconfigure` fills in what is missing",
+        )
+    return str(passwords[name])
 
 
 def address(testbed: Testbed, store: str) -> str:
     """Return where the store listens: kolla puts it on `control`, or on its own role.
 
-    With several, the first is the one that is written to.
+    With several, the first is the one that is written to. Raises ConfigError when no
+    host has either role.
     """
     return _on_api(testbed, _keeper(testbed, store))
 
 
 def _keeper(testbed: Testbed, *stores: str) -> Host:
-    several = (testbed.with_role(store) for store in stores or STORES)
-    return next(filter(None, several), testbed.with_role("control"))[0]
+    names = (*(stores or STORES), "control")
+    found = next(filter(None, map(testbed.with_role, names)), None)
+    if not found:
+        raise ConfigError(
+            "no machine keeps trace points",
+            hint=f"give one of them the role {listed(names)}",
+        )
+    return found[0]
 
 
 def _on_api(testbed: Testbed, host: Host) -> str:

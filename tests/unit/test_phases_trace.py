@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -14,6 +15,7 @@ from enos.bench.workload import Workload, load_workload
 from enos.errors import CapabilityError, ConfigError, TraceError
 from enos.phases import tc, trace
 from enos.phases.session import Session, Workshop, phase, starting
+from enos.testbed import Host, Network, Nic, Testbed
 from enos.testing import FakeProvider, RecordingProgress, RecordingShell
 from enos.traces.crossings import Lab
 
@@ -24,8 +26,14 @@ POINTS = [
 ]  # fmt: skip
 
 
+PASSWORDS = "osprofiler_secret: hmac\nvalkey_master_password: pw\n"
+TRACED = "enable_osprofiler: 'yes'\nosprofiler_backend: valkey\n"
+
+
 @contextmanager
-def opened(tmp_path: Path, variables: str = "") -> Iterator[Session]:
+def opened(
+    tmp_path: Path, variables: str = "", passwords: str = PASSWORDS
+) -> Iterator[Session]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plugins, "providers", lambda: {"fake": FakeProvider})
         patch.setattr(plugins, "provider", lambda _: FakeProvider)
@@ -44,9 +52,7 @@ def opened(tmp_path: Path, variables: str = "") -> Iterator[Session]:
             kolla = session.directory.kolla
             kolla.mkdir(exist_ok=True)
             (kolla / "globals.yml").write_text(variables)
-            (kolla / "passwords.yml").write_text(
-                "osprofiler_secret: hmac\nvalkey_master_password: pw\n"
-            )
+            (kolla / "passwords.yml").write_text(passwords)
             yield session
 
 
@@ -85,14 +91,42 @@ def test_a_store_that_enos_does_not_read_is_named(tmp_path: Path) -> None:
 
 
 def test_key_and_store_come_from_the_experiment_s_passwords(tmp_path: Path) -> None:
-    told = "enable_osprofiler: 'yes'\nosprofiler_backend: valkey\n"
-    with opened(tmp_path, told) as session:
+    with opened(tmp_path, TRACED) as session:
         found = trace.profiler(session, workload(tmp_path, traced=True))
         (control,) = session.testbed.with_role("control")
     assert found is not None
     assert found.key == "hmac"
     address = control.nics[0].addresses[0].partition("/")[0]
     assert found.store == f"redis://default:pw@{address}:6379/0"
+
+
+def test_odd_passwords_and_ipv6_make_an_address_a_client_reads(tmp_path: Path) -> None:
+    odd = "osprofiler_secret: hmac\nvalkey_master_password: 'a@b/c:d%'\n"
+    with opened(tmp_path, TRACED, odd) as session:
+        nic = Nic(device="eth0", network="api", addresses=("2001:db8::7/64",))
+        host = Host(name="c", address="c", roles=("control",), nics=(nic,))
+        network = Network(name="api", cidr="2001:db8::/64", roles=("api",))
+        bed = Testbed(provider="fake", hosts=(host,), networks=(network,))
+        session.save(testbed=bed)
+        found = trace.profiler(session, workload(tmp_path, traced=True))
+
+    assert found is not None
+    parts = urlsplit(found.store)
+    assert (parts.hostname, parts.port) == ("2001:db8::7", 6379)
+    assert unquote(parts.password or "") == "a@b/c:d%"
+
+
+def test_what_the_address_of_the_store_lacks_is_named(tmp_path: Path) -> None:
+    with (
+        opened(tmp_path, TRACED, "osprofiler_secret: hmac\n") as session,
+        pytest.raises(ConfigError, match="has no `valkey_master_password`"),
+    ):
+        trace.profiler(session, workload(tmp_path, traced=True))
+    host = Host(name="n", address="n", roles=("compute",))
+    bed = Testbed(provider="fake", hosts=(host,), networks=())
+    with pytest.raises(ConfigError, match="no machine keeps") as told:
+        trace.address(bed, "valkey")
+    assert told.value.hint == "give one of them the role `valkey`, `control`"
 
 
 def test_the_round_trips_of_the_emulation_are_kept_with_the_run(
