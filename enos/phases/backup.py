@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from enos import archive
+from enos.errors import EnosError
 from enos.metrics.gaps import Coverage
 from enos.phases import machines, metrics, report
 from enos.phases.session import Session, phase
@@ -43,8 +44,7 @@ def run(session: Session, folder: Path | None = None) -> Backup:
     with phase(session, "backup") as running:
         inner = running.session
         measured = metrics.keep(inner)
-        with inner.progress.step("the report"):
-            report.keep(inner)  # first, so that the archive holds it
+        _keep_report(inner)  # first, so that the archive holds it
         plan = planned(session)
         name = archive.archive_name(directory.path.resolve().name, datetime.now(UTC))
         destination = (folder or directory.path) / name
@@ -60,6 +60,15 @@ def run(session: Session, folder: Path | None = None) -> Backup:
         with inner.progress.step("verifying the archive"):
             archive.verify(destination).require()
     return Backup(archive=destination, measured=measured)
+
+
+def _keep_report(session: Session) -> None:
+    """Have the report among what is archived; one that cannot be made is told of."""
+    try:
+        with session.progress.step("the report"):
+            report.keep(session)
+    except EnosError as error:
+        session.progress.warn(f"the archive has no new report: {error.message}")
 
 
 def verified(path: Path) -> dict[str, Any]:
