@@ -1,4 +1,6 @@
+import io
 import json
+import logging
 from itertools import pairwise
 from pathlib import Path
 
@@ -6,18 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from enos.bench.host import Bench
 from enos.bench.measure import Measure
+from enos.bench.rally import run_workload
 from enos.bench.results import as_csv, summary
-from enos.bench.shaker import flent
+from enos.bench.shaker import flent, runner
+from enos.bench.shaker.execution import Traffic, folder_of
 from enos.bench.shaker.outcome import result
 from enos.bench.shaker.page import page, points
 from enos.bench.shaker.placement import agents, specification
 from enos.bench.shaker.samples import found, weighted
 from enos.bench.shaker.scenario import ShakerRun, Where, alias_of
-from enos.bench.shaker.setting import PORT, Guests, credentials, options
+from enos.bench.shaker.setting import PORT, Guests, Setting, credentials, options
 from enos.bench.workload import load_workload
-from enos.errors import ConfigError
+from enos.errors import CapabilityError, ConfigError
 from enos.testbed import Host, Network, Nic, Testbed
+from enos.testing import RecordingProgress, RecordingShell
 from tests.conftest import Golden
 
 OUTPUT = Path(__file__).parents[1] / "golden" / "bench" / "shaker.json"
@@ -272,6 +278,75 @@ def test_the_result_of_a_scenario_whose_agents_never_joined_says_so(
     assert not told.ok
     assert told.verdict == f"did not run: {said}"
     assert "the agent 1-minion-node-2 ended by itself" in told.faults
+
+
+def test_a_gap_stands_until_there_is_an_outcome(tmp_path: Path) -> None:
+    run = ShakerRun(key="1", name="link", where=Where.NODES)
+    gap = {"error": "Heat is not deployed", "seconds": 0}
+    (tmp_path / "gap.json").write_text(json.dumps(gap))
+    assert result(run, tmp_path).error == "Heat is not deployed"
+
+    (tmp_path / "shaker.json").write_text(OUTPUT.read_text())
+    (tmp_path / "outcome.json").write_text('{"error": "", "seconds": 20}')
+    assert result(run, tmp_path).ok
+
+
+def test_a_run_that_goes_on_tries_again_what_could_not_be_run(tmp_path: Path) -> None:
+    (tmp_path / "mine.yml").write_text(MINE)
+    (tmp_path / "run.yml").write_text("shaker: {file: openstack/perf_l2}\n")
+    load, results = load_workload(tmp_path / "run.yml"), tmp_path / "results"
+    bench = Bench(
+        host=TESTBED.hosts[0],
+        cache=tmp_path,
+        shell=RecordingShell(strict=True),
+        progress=RecordingProgress(),
+    )
+    asked = []
+
+    def no_guests() -> Guests:
+        asked.append("Heat")
+        raise CapabilityError("Heat is not deployed")
+
+    setting = Setting(testbed=TESTBED, spec={}, guests=no_guests)
+    for _ in range(2):
+        (told,) = run_workload(
+            load,
+            bench,
+            spec={},
+            results=results,
+            traffic=Traffic(bench=bench, setting=setting),
+        )
+        assert told.error == "Heat is not deployed"
+
+    assert asked == ["Heat", "Heat"]
+
+
+def test_each_run_has_a_folder_of_its_own_on_the_bench_host(tmp_path: Path) -> None:
+    run = ShakerRun(key="1-link", name="link", where=Where.NODES)
+    first = folder_of(run, tmp_path / "bench-1" / "01-link")
+
+    assert folder_of(run, tmp_path / "bench-1" / "01-link") == first
+    assert folder_of(run, tmp_path / "bench-2" / "01-link") != first
+
+
+def test_a_password_is_kept_out_of_messages_and_of_tracebacks() -> None:
+    out = io.StringIO()
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    root, before = logging.getLogger(), logging.getLogger().handlers
+    root.handlers = [handler]
+    try:
+        runner._hide(["s3cret", ""])
+        try:
+            int("s3cret")
+        except ValueError:
+            logging.getLogger("shaker").exception("login of %s", "s3cret")
+    finally:
+        root.handlers = before
+
+    assert "login of ***" in out.getvalue()
+    assert "with base 10: '***'" in out.getvalue()
+    assert "s3cret" not in out.getvalue()
 
 
 def test_pairs_on_the_same_computes_are_told_apart() -> None:

@@ -9,11 +9,15 @@ from enos.bench.shaker.samples import found
 from enos.bench.shaker.scenario import ShakerRun
 
 OUTCOME, OUTPUT, PAGE = "outcome.json", "shaker.json", "report.html"
+GAP = "gap.json"
+"""In place of an outcome: why it could not be run. A run that goes on tries again."""
+
+_NOT_RUN = {"error": "it was not run", "seconds": 0}
 
 
 def result(run: ShakerRun, place: Path) -> ScenarioResult:
     """Return what came of a run; a folder without an outcome was not run."""
-    outcome = _json(place / OUTCOME) or {"error": "it was not run", "seconds": 0}
+    outcome = _json(place / OUTCOME) or _json(place / GAP) or _NOT_RUN
     output = _json(place / OUTPUT) or {}
     told = found(output)
     alone = not told.measures and len(told.faults) == 1 and not output.get("tests")

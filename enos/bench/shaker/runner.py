@@ -184,12 +184,18 @@ def _remove_stack(conf: Any) -> None:  # noqa: ANN401 - Shaker's
 def _hide(secrets: "list[str]") -> None:
     """Keep secrets out of the log: Shaker tells its parameters when a login fails."""
 
+    def masked(text: str) -> str:
+        for secret in filter(None, secrets):
+            text = text.replace(secret, "***")
+        return text
+
     class Mask(logging.Filter):
         def filter(self, record: logging.LogRecord) -> bool:
-            text = record.getMessage()
-            for secret in filter(None, secrets):
-                text = text.replace(secret, "***")
-            record.msg, record.args = text, ()
+            record.msg, record.args = masked(record.getMessage()), ()
+            if record.exc_info and not record.exc_text:
+                record.exc_text = logging.Formatter().formatException(record.exc_info)
+            if record.exc_text:  # a formatter takes it as it is
+                record.exc_text = masked(record.exc_text)
             return True
 
     for handler in logging.getLogger().handlers:
