@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from enos.errors import CapabilityError, EmulationError, EnosError, EnosError
+from enos.errors import CapabilityError, EmulationError, EnosError
 from enos.netem.commands import (
     Backend,
     HostCommands,
