@@ -260,8 +260,13 @@ def test_haproxys_statistics_are_told_by_proxy() -> None:
 
 def test_a_service_that_cannot_be_asked_is_down_and_one_not_here_is_not_asked() -> None:
     nobody = {"address": "192.0.2.1", "port": 9}  # the account is missing
-    told = Services(accounts={"rabbitmq": nobody, "haproxy": nobody})
+    why: list[str] = []
+    accounts = {"rabbitmq": nobody, "haproxy": nobody}
+    told = Services(accounts=accounts, warn=why.append)
 
     found = list(told.samples(running={"rabbitmq", "nova_api"}))
 
     assert found == [Sample("service_up", 0.0, "", "rabbitmq")]
+    assert why == ["enos: rabbitmq does not answer: KeyError: 'user'"]
+    list(told.samples(running={"rabbitmq"}))
+    assert len(why) == 1

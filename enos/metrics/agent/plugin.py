@@ -51,15 +51,18 @@ class Agent:
 
     def read_machine(self) -> None:
         """Sample the machine and its containers."""
-        self.writer.take(time.time(), [*self.machine.samples(), *self._state()])
-        self.writer.take(time.time(), list(self.containers.samples()))
+        # Of the moment they are read at: one before would make rates too high.
+        machine = [*self.machine.samples(), *self._state()]
+        self.writer.take(time.time(), machine)
+        containers = list(self.containers.samples())
+        self.writer.take(time.time(), containers)
         self._wake.set()
 
     def read_services(self) -> None:
         """Sample the services that run here."""
         self._learn()
-        names = self.containers.names
-        self.writer.take(time.time(), list(self.services.samples(names)))
+        services = list(self.services.samples(self.containers.names))
+        self.writer.take(time.time(), services)
 
     def write(self, values: Any) -> None:  # noqa: ANN401 - collectd.Values has no types
         """Take what a plug-in of collectd measured."""
@@ -106,7 +109,7 @@ class Agent:
             written = file.stat().st_mtime
             if written != self._read_accounts:
                 accounts = json.loads(file.read_text(encoding="utf-8"))
-                self.services = Services(accounts=accounts)
+                self.services = Services(accounts=accounts, warn=self.warn)
                 self._read_accounts = written
         except (OSError, ValueError):
             return  # not there yet

@@ -26,12 +26,15 @@ class Services:
 
     Attributes:
         accounts: service → its `address`, `port`, and `user` and `password` if any.
+        warn: told why a service does not answer, once for each reason.
 
     """
 
     accounts: Mapping[str, Account]
+    warn: Callable[[str], None] = lambda _: None
     _busy: set[str] = field(default_factory=set)
     _mariadb: Any = None
+    _reasons: dict[str, str] = field(default_factory=dict)
 
     def samples(self, running: Iterable[str]) -> Iterator[Sample]:
         """Yield the measures of those services that run, and whether each answers."""
@@ -44,11 +47,19 @@ class Services:
             }
             try:
                 several = tuple(asks[name](self.accounts[name]))
-            except Exception:  # noqa: BLE001 - a service that starts fails in many ways
+            except Exception as error:  # noqa: BLE001 - one that starts fails in many ways
                 self._mariadb = None if name == "mariadb" else self._mariadb
                 several = ()
+                self._tell(name, f"{type(error).__name__}: {error}")
+            else:
+                self._reasons.pop(name, None)
             yield Sample("service_up", float(bool(several)), "", name)
             yield from several
+
+    def _tell(self, name: str, why: str) -> None:
+        if self._reasons.get(name) != why:
+            self._reasons[name] = why
+            self.warn(f"enos: {name} does not answer: {why}")
 
     def _rabbitmq(self, account: Account) -> Iterator[Sample]:
         yield from overview(json.loads(_get(account, "/api/overview")))
