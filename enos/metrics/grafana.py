@@ -47,42 +47,50 @@ exec docker run --detach --name {CONTAINER} --network host --restart unless-stop
 def files(plan: MonitoringPlan) -> dict[str, File]:
     """Return path → file: where measures come from, and what is drawn of them."""
     provisioning = FOLDER / "provisioning"
+    settings = "".join(f"{key}={value}\n" for key, value in _environment(plan).items())
+    told = {FOLDER / "environment": settings}
+    parts = {
+        "datasources/enos.yaml": _source(plan),
+        "dashboards/enos.yaml": _boards(),
+        "dashboards/enos.json": dashboard(),
+    }
+    for name, content in parts.items():
+        told[provisioning / name] = json.dumps(content, indent=2) + "\n"  # is YAML
+    return {str(path): File(text=text, mode=PRIVATE) for path, text in told.items()}
+
+
+def _environment(plan: MonitoringPlan) -> dict[str, str]:
     address = plan.url.removeprefix("http://").rpartition(":")[0]
-    environment = {
+    return {
         "GF_SERVER_HTTP_ADDR": address.strip("[]"),
         "GF_SERVER_HTTP_PORT": str(PORT),
         "GF_SECURITY_ADMIN_PASSWORD": plan.password,
         "GF_ANALYTICS_REPORTING_ENABLED": "false",
         "GF_ANALYTICS_CHECK_FOR_UPDATES": "false",
     }
-    source = {
-        "apiVersion": 1,
-        "datasources": [
-            {
-                "name": "enos",
-                "uid": "enos",
-                "type": "influxdb",
-                "access": "proxy",
-                "url": plan.url,
-                "isDefault": True,
-                "user": USER,
-                "jsonData": {"dbName": NAME, "httpMode": "GET"},
-                "secureJsonData": {"password": plan.password},
-            }
-        ],
+
+
+def _source(plan: MonitoringPlan) -> dict[str, Any]:
+    """Return where Grafana finds the measures."""
+    database = {
+        "name": "enos",
+        "uid": "enos",
+        "type": "influxdb",
+        "access": "proxy",
+        "url": plan.url,
+        "isDefault": True,
+        "user": USER,
+        "jsonData": {"dbName": NAME, "httpMode": "GET"},
+        "secureJsonData": {"password": plan.password},
     }
+    return {"apiVersion": 1, "datasources": [database]}
+
+
+def _boards() -> dict[str, Any]:
+    """Return where Grafana finds the dashboard, in its container."""
     folder = "/etc/grafana/provisioning/dashboards"
-    boards = {
-        "apiVersion": 1,
-        "providers": [{"name": "enos", "options": {"path": folder}}],
-    }
-    told = {  # JSON is YAML
-        FOLDER / "environment": "".join(f"{k}={v}\n" for k, v in environment.items()),
-        provisioning / "datasources/enos.yaml": json.dumps(source, indent=2) + "\n",
-        provisioning / "dashboards/enos.yaml": json.dumps(boards, indent=2) + "\n",
-        provisioning / "dashboards/enos.json": json.dumps(dashboard(), indent=2) + "\n",
-    }
-    return {str(path): File(text=text, mode=PRIVATE) for path, text in told.items()}
+    provider = {"name": "enos", "options": {"path": folder}}
+    return {"apiVersion": 1, "providers": [provider]}
 
 
 def dashboard() -> dict[str, Any]:
