@@ -38,7 +38,9 @@ def store(tmp_path: Path) -> Iterator[SimpleNamespace]:
         try:
             until = time.monotonic() + 30
             while harvest.silence(client) and time.monotonic() < until:
+                assert server.poll() is None, "redis-server ended: is its port taken?"
                 time.sleep(0.05)
+            assert harvest.silence(client) == ""
             yield SimpleNamespace(address=address, client=client, end=end)
         finally:
             end()
