@@ -1,5 +1,6 @@
 """`enos backup`: save everything in one archive, or verify one."""
 
+import os
 from pathlib import Path
 
 import click
@@ -67,12 +68,13 @@ def command(
 def _restore(
     options: Options, measures: Path, to: str | None, data: Path | None
 ) -> None:
+    from enos.metrics.database import PASSWORD
     from enos.phases import restore
 
     console = options.console
+    word = os.environ.get(PASSWORD, "")
+    place = restore.Place(to=to, password=word, data=data, cache=options.cache)
     with console.drawing():
-        url = restore.run(
-            measures, restore.Place(to=to, data=data, cache=options.cache), console
-        )
+        url = restore.run(measures, place, console)
     console.result(url)
     console.next_command(f"enos metrics query --url {url}")

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -64,7 +65,7 @@ def query(options: Options, statement: str | None, **given: Any) -> None:  # noq
     as_csv, url = given.pop("as_csv"), given.pop("url")
     hosts = given.pop("hosts")
     if url:
-        source = database.at(url)
+        source = database.at(url, os.environ.get(database.PASSWORD, ""))
     else:
         with opened(options, reread=False, lock=False) as session:
             source = metrics.influx(session)

@@ -21,6 +21,7 @@ from enos.testbed import Host
 
 PATIENCE = 90.0
 BATCH = 5000
+PASSWORD = "ENOS_INFLUX_PASSWORD"  # noqa: S105 - the variable it is in
 SILENT = "the database of measures does not answer"
 HINT = "`enos metrics status` tells which machines are measured"
 
@@ -150,18 +151,27 @@ def of_plan(plan: MonitoringPlan, shell: Shell, sockets: Path | None = None) -> 
     )
 
 
-def at(url: str) -> Influx:
-    """Return the database at ``http://[user:password@]host:port``; ConfigError."""
+def at(url: str, password: str = "") -> Influx:
+    """Return the database at ``http://[user@]host:port``.
+
+    Raises ConfigError for no such address, and for one with a password in it: it
+    would be in the list of processes and in the shell's history.
+    """
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         message = f"`{url}` is not the address of a database"
         raise ConfigError(message, hint="write `http://host:8086`")
+    if parts.password is not None:
+        raise ConfigError(
+            f"the address of the database at `{parts.hostname}` holds a password",
+            hint=f"write `http://user@host:8086`, the password in `{PASSWORD}`",
+        )
     place = parts.netloc.rpartition("@")[2]
     return Influx(
         url=urlunsplit((parts.scheme, place, "", "", "")),
         link=OverHttp(),
         user=parts.username or "",
-        password=parts.password or "",
+        password=password,
     )
 
 

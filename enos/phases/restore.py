@@ -4,7 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -25,12 +25,14 @@ class Place:
 
     Attributes:
         to: URL of a database that is there, None for a new one here.
+        password: of the account in that URL.
         data: folder of the new one, None for one named after the archive.
         cache: folder all experiments of this user share.
 
     """
 
     to: str | None = None
+    password: str = field(default="", repr=False)
     data: Path | None = None
     cache: Path
 
@@ -51,7 +53,7 @@ def run(
     shell = shell or LocalShell()
     with _measures(file, progress) as folder:
         if place.to is not None:
-            chosen = database.at(place.to)
+            chosen = database.at(place.to, place.password)
             with progress.step("measures") as step:
                 step.awaiting(chosen.url)
                 saved.feed(folder, chosen)

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,13 +21,15 @@ SERIES = {
 
 
 class Canned(BaseHTTPRequestHandler):
-    """Remembers what it was asked."""
+    """Remembers what it was asked, and by whom."""
 
     asked: list[str] = []  # noqa: RUF012 - one server in one module
+    accounts: list[str] = []  # noqa: RUF012 - likewise
 
     def do_GET(self) -> None:
         query = parse_qs(urlsplit(self.path).query)["q"][0]
         Canned.asked.append(query)
+        Canned.accounts.append(self.headers.get("Authorization", ""))
         wrong = "DROP" in query
         told = (
             {"error": "not allowed"} if wrong else {"results": [{"series": [SERIES]}]}
@@ -87,6 +90,22 @@ def test_a_database_that_does_not_answer_is_said(enos: Enos) -> None:
 
     assert told.code == 14
     assert "does not answer at http://127.0.0.1:9" in told.err
+
+
+def test_a_password_comes_from_the_environment_never_from_the_command(
+    enos: Enos, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = url.removeprefix("http://")
+    monkeypatch.setenv("ENOS_INFLUX_PASSWORD", "s3cret")
+
+    refused = enos("metrics", "query", "--url", f"http://me:s3cret@{bare}", "-m", "cpu")
+    told = enos("metrics", "query", "--url", f"http://me@{bare}", "-m", "cpu")
+
+    assert refused.code == 3
+    assert "ENOS_INFLUX_PASSWORD" in refused.err
+    assert "s3cret" not in refused.err
+    assert told.code == 0
+    assert b64decode(Canned.accounts[-1].removeprefix("Basic ")) == b"me:s3cret"
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "m", ""])
