@@ -100,3 +100,15 @@ def test_calls_between_services_are_drawn_as_a_sequence(
     told = json.loads(re.search(r'id="count">(\d+) calls', document)[1])  # type: ignore[index]
     assert arrows >= told > 100
     assert "nova-compute</text>" in document
+
+
+def test_a_script_that_is_not_the_page_s_own_does_not_run(
+    browser: str, tmp_path: Path
+) -> None:
+    html = page.render("boot", large(10), LAB)
+    foreign = '<script>document.body.dataset.foreign = "ran"</script>'
+    place = tmp_path / "trace.html"
+    place.write_text(html.replace("</body>", f"{foreign}</body>"))
+    document = shown(browser, place)
+    assert 'data-ready="10"' in document
+    assert "data-foreign" not in document

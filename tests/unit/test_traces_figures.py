@@ -1,10 +1,13 @@
 """Tables, crossings, comparisons and pages of traces."""
 
+import base64
 import csv
+import hashlib
 import io
 import json
 import re
 from dataclasses import replace
+from html import unescape
 
 import pytest
 
@@ -196,6 +199,17 @@ def test_a_page_holds_all_it_needs() -> None:
     assert not re.search(r"\b(?:src|href)\s*=|url\(|@import|fetch\(", html)
     assert set(re.findall(r"https?://[^\"\s]+", html)) == {namespace}
     assert "edge1 → core" in html
+
+
+def test_a_browser_runs_the_page_s_own_script_and_no_other() -> None:
+    html = page.render("x", spans(), LAB)
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', html)
+    (script,) = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+    assert policy
+    told = unescape(policy[1])
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert told.startswith("default-src 'none'; ")
+    assert told.partition("script-src")[2].split() == [f"'sha256-{digest}'"]
 
 
 def test_names_cannot_leave_the_page_s_data() -> None:
