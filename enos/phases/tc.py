@@ -14,7 +14,7 @@ import yaml
 
 from enos import netem
 from enos.config.constraints import NetworkConstraints
-from enos.phases import byhand
+from enos.phases import baseline, byhand
 from enos.phases.session import Session, phase
 from enos.report.heatmap import RttMatrix, as_svg, rtt_matrix
 from enos.report.page import heat_map_page
@@ -22,7 +22,7 @@ from enos.report.readings import Link
 from enos.state.directory import write_atomically
 from enos.testbed import Testbed
 
-PLAN, BASELINE, PROOF = "tc-plan.txt", "tc-baseline.json", "tc.json"
+PLAN, PROOF = "tc-plan.txt", "tc.json"
 ROWS, HEAT_MAP = "tc.csv", "tc-rtt.html"
 COLUMNS = (
     *("source", "destination", "source_group", "destination_group", "network"),
@@ -121,7 +121,7 @@ def _shape(session: Session, by_hand: tuple[byhand.Written, ...]) -> None:
             inner.progress.decision(row)
         for what in netem.shortcomings(plan, backend):
             inner.progress.warn(what)
-        _ensure_baseline(inner, netem.pairs_to_measure(plan, inner.testbed))
+        baseline.ensure(inner, netem.pairs_to_measure(plan, inner.testbed))
         with _keeping(session, by_hand):
             netem.apply(
                 plan,
@@ -167,9 +167,9 @@ def prove(session: Session) -> Proof:
         backend=netem.Backend(backend),
         sockets=sockets,
     )
-    before = _baseline(session)
+    before = baseline.read(session)
     pairs = netem.pairs_to_measure(plan, testbed)
-    found = _measured(session, pairs, baseline=before)
+    found = baseline.measured(session, pairs, baseline=before)
     several = netem.verdicts(found, before)
     proof = Proof(
         backend=backend,
@@ -250,37 +250,6 @@ def _lines(plan: netem.EmulationPlan, backend: netem.Backend) -> tuple[str, ...]
     return tuple(
         line for host, mine in told.items() for line in (f"# {host}", mine.text)
     )
-
-
-def _measured(
-    session: Session,
-    pairs: tuple[netem.Pair, ...],
-    *,
-    baseline: netem.Measurement | None = None,
-) -> netem.Measurement:
-    return netem.measure(
-        pairs,
-        session.testbed,
-        session.shell,
-        session.progress,
-        baseline=baseline,
-        sockets=session.directory.sockets,
-    )
-
-
-def _ensure_baseline(session: Session, pairs: tuple[netem.Pair, ...]) -> None:
-    if (session.directory.results / BASELINE).exists():
-        return
-    sockets = session.directory.sockets
-    netem.reset(session.testbed, session.shell, session.progress, sockets=sockets)
-    _keep(session, BASELINE, _measured(session, pairs).to_json())
-
-
-def _baseline(session: Session) -> netem.Measurement | None:
-    file = session.directory.results / BASELINE
-    if not file.exists():
-        return None
-    return netem.Measurement.from_json(json.loads(file.read_text(encoding="utf-8")))
 
 
 def _keep(session: Session, name: str, values: dict[str, Any]) -> None:

@@ -3,18 +3,27 @@
 import csv
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from enos import plugins
 from enos.errors import ConfigError, EmulationError, StateError
-from enos.netem import Backend, commands
-from enos.phases import byhand, info, tc
+from enos.netem import (
+    Backend,
+    MeasuredPair,
+    Measurement,
+    Pair,
+    Shaping,
+    Trips,
+    commands,
+)
+from enos.phases import baseline, byhand, info, tc
 from enos.phases.session import Session, Workshop, phase, starting
 from enos.testing import FakeProvider, RecordingProgress, RecordingShell
 from enos.testing.recording import Answer, Call
-from enos.units import Duration, GilbertElliott, Percent
+from enos.units import Duration, GilbertElliott, Percent, Rate
 
 FILE = """\
 provider: {type: fake}
@@ -32,12 +41,14 @@ class Hosts(RecordingShell):
     Attributes:
         refuses: what a host says that does not do as told, empty when it does.
         shaped: whether they were told anything.
+        probed: for each time one of them measured, whether it was shaped.
 
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.shaped = False
+        self.probed: list[bool] = []
         self.refuses = ""
         self.script("ssh *sh -s*", self.answer)
         self.script("ssh *python3 -*", self.probe)
@@ -51,6 +62,7 @@ class Hosts(RecordingShell):
         return Answer()
 
     def probe(self, call: Call) -> Answer:
+        self.probed.append(self.shaped)
         words = call.argv[-1].split()[4:]
         addresses = [word.partition(",")[2] for word in words]
         found = {"trips": [35.2 if self.shaped else 0.1] * 21, "extra": 0}
@@ -293,6 +305,71 @@ def test_the_proof_is_written_as_json_rows_and_a_heat_map(session: Session) -> N
     assert "asked 35" in page
     assert proof.matrix
     assert proof.matrix.groups == ("core", "edge")
+
+
+def baselines(hosts: Hosts) -> int:
+    """Return how often hosts measured while nothing was emulated."""
+    return sum(not one for one in hosts.probed)
+
+
+def again(session: Session, hosts: Hosts) -> None:
+    hosts.shaped = False  # as after the reset before a baseline
+    tc.run(session)
+
+
+def test_the_baseline_is_measured_once_for_the_same_machines(
+    session: Session, hosts: Hosts
+) -> None:
+    tc.run(session)
+    before = baselines(hosts)
+    assert before
+
+    again(session, hosts)
+
+    assert baselines(hosts) == before
+
+
+@pytest.mark.parametrize("change", ["addresses", "given back"])
+def test_other_machines_of_the_same_names_have_a_baseline_of_their_own(
+    session: Session, hosts: Hosts, change: str
+) -> None:
+    tc.run(session)
+    before = baselines(hosts)
+    if change == "addresses":
+        bed = session.testbed
+        moved = tuple(replace(one, address=f"{one.address}9") for one in bed.hosts)
+        session.save(testbed=replace(bed, hosts=moved))
+    else:
+        with phase(session, "destroy"):
+            pass
+
+    assert baseline.read(session) is None
+    again(session, hosts)
+
+    assert baselines(hosts) == 2 * before
+    assert baseline.read(session) is not None
+
+
+def test_a_baseline_lacks_new_pairs_and_higher_rates_only() -> None:
+    def pair(name: str, rate: str = "") -> Pair:
+        there = Shaping(rate=Rate.parse(rate) if rate else None)
+        ends = {"source": "a", "destination": name, "network": "n"}
+        places = {"address": "::1", "back_address": "::2"}
+        return Pair(**ends, **places, there=there, back=Shaping())
+
+    def known(*pairs: Pair) -> Measurement:
+        trips = Trips.of([0.1])
+        found = (MeasuredPair(pair=one, trips=trips, rate_there=9e9) for one in pairs)
+        return Measurement(pairs=tuple(found))
+
+    kept = known(pair("b", "20mbit"), pair("c"))
+    wanted = (pair("b", "10mbit"), pair("b", "30mbit"), pair("c", "1mbit"), pair("d"))
+
+    assert baseline.lacking(kept, wanted) == wanted[1:]
+    assert baseline.lacking(None, wanted) == wanted
+    both = baseline.merged(kept, known(pair("c", "1mbit"), pair("d")))
+    assert [one.pair.destination for one in both.pairs] == ["b", "c", "d"]
+    assert both.pairs[1].pair.there.rate == Rate.parse("1mbit")
 
 
 def test_the_plan_of_the_session_is_the_one_that_is_applied(session: Session) -> None:
