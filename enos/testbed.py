@@ -109,6 +109,13 @@ class Testbed:
         """Return the first network that carries a role."""
         return next((net for net in self.networks if role in net.roles), None)
 
+    def address(self, host: Host, role: str) -> str:
+        """Return a host's address on a network of that role, SSH's if it has none."""
+        names = (net.name for net in self.networks if role in net.roles)
+        nics = (host.nic_on(name) for name in names)
+        known = (nic.addresses[0] for nic in nics if nic and nic.addresses)
+        return next(known, host.address).partition("/")[0]
+
     def with_host(self, host: Host) -> Self:
         """Return a copy in which the host of the same name is replaced."""
         hosts = tuple(host if h.name == host.name else h for h in self.hosts)

@@ -145,7 +145,8 @@ def _entry_point(situation: Situation) -> tuple[Values, str]:
     if balanced:
         return _balanced(situation, spread)
     control = situation.inventory.members("control")[0]
-    address = _api_address(situation.testbed, control)
+    host = situation.testbed.host(control)
+    address = situation.testbed.address(host, "api") if host else control
     values: Values = {
         "kolla_internal_vip_address": address,
         "enable_haproxy": "no",
@@ -178,15 +179,6 @@ def _spread(inventory: Inventory) -> str:
         if hosts != control[:1]:
             return f"`{group}` is on {', '.join(hosts) or 'no host'}"
     return ""
-
-
-def _api_address(testbed: Testbed, name: str) -> str:
-    host = testbed.host(name)
-    network = testbed.network("api")
-    nic = host.nic_on(network.name) if host and network else None
-    if nic and nic.addresses:
-        return nic.addresses[0].partition("/")[0]
-    return host.address if host else name
 
 
 def _workers(situation: Situation) -> tuple[Values, str]:

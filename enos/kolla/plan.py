@@ -245,7 +245,10 @@ def _mapped(
     testbed: Testbed, installed: Installed, tunnels: Mapping[str, Mapping[str, str]]
 ) -> KollaInventory:
     extra = {
-        host.name: {"enos_api_address": _api(testbed, host), **tunnels[host.name]}
+        host.name: {
+            "enos_api_address": testbed.address(host, "api"),
+            **tunnels[host.name],
+        }
         for host in testbed.hosts
     }
     python = str(installed.bin / "python")
@@ -335,9 +338,3 @@ def _tunnel(testbed: Testbed, host: Host) -> dict[str, str]:
         "enos_tunnel_device": device,
         "enos_tunnel_address": nic.addresses[0],
     }
-
-
-def _api(testbed: Testbed, host: Host) -> str:
-    device = ini.device_on(testbed, host, "api")
-    nic = next((nic for nic in host.nics if nic.device == device), None)
-    return nic.addresses[0].partition("/")[0] if nic and nic.addresses else host.address

@@ -81,7 +81,7 @@ def plan_monitoring(
 ) -> MonitoringPlan:
     """Return what every machine gets; raises ConfigError for a testbed of none."""
     keeper, why = database_host(testbed)
-    url = f"http://{_bracketed(api_address(testbed, keeper))}:{monitoring.port}"
+    url = f"http://{_bracketed(testbed.address(keeper, 'api'))}:{monitoring.port}"
     return MonitoringPlan(
         database=keeper,
         url=url,
@@ -110,15 +110,6 @@ def database_host(testbed: Testbed) -> tuple[Host, str]:
     raise ConfigError(message, hint="give a machine the role `monitoring`")
 
 
-def api_address(testbed: Testbed, host: Host) -> str:
-    """Return a host's address on the API network, SSH's if it has none there."""
-    network = testbed.network("api")
-    nic = host.nic_on(network.name) if network else None
-    if nic and nic.addresses:
-        return nic.addresses[0].partition("/")[0]
-    return host.address
-
-
 def service_files(
     testbed: Testbed, accounts: Mapping[str, Mapping[str, Mapping[str, object]]]
 ) -> dict[str, dict[str, File]]:
@@ -132,7 +123,7 @@ def service_files(
     told = {}
     for host in testbed.hosts:
         here = {
-            service: {"address": api_address(testbed, host), **account}
+            service: {"address": testbed.address(host, "api"), **account}
             for service, account in accounts.get(host.name, {}).items()
         }
         text = json.dumps(here, indent=2) + "\n"

@@ -78,7 +78,7 @@ def address(testbed: Testbed, store: str) -> str:
     With several, the first is the one that is written to. Raises ConfigError when no
     host has either role.
     """
-    return _on_api(testbed, _keeper(testbed, store))
+    return testbed.address(_keeper(testbed, store), "api")
 
 
 def _keeper(testbed: Testbed, *stores: str) -> Host:
@@ -90,12 +90,6 @@ def _keeper(testbed: Testbed, *stores: str) -> Host:
             hint=f"give one of them the role {listed(names)}",
         )
     return found[0]
-
-
-def _on_api(testbed: Testbed, host: Host) -> str:
-    network = testbed.network("api")
-    nic = host.nic_on(network.name) if network else None
-    return nic.addresses[0].partition("/")[0] if nic and nic.addresses else host.address
 
 
 def lab(session: Session) -> Lab:
