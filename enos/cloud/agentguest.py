@@ -163,9 +163,7 @@ def _compile(root: Path, shell: Shell) -> None:
     }
     try:
         shell.run((*python, *compiled), env=env, timeout=600)
-        shell.run(
-            (*python, "-c", "from shaker.agent import agent"), env=env, timeout=60
-        )
+        shell.run((*python, "-c", _TRIAL), env=env, timeout=60)
     except ProcessError as error:
         raise ImageError(
             f"the guest's Python modules cannot be made here: {error.message}",

@@ -21,6 +21,7 @@ from enos.testbed import Host, Testbed
 
 PATIENCE = 300.0  # seconds a machine may take for an event: services stop slowly
 BRIEF = 10.0  # seconds it may take to renew its lease
+TRIES = 60  # once a second: a machine that was started answers SSH by then
 MACHINES = "machines"
 
 
@@ -207,8 +208,7 @@ def _arm(host: Host, plan: EventsPlan, where: Field) -> Completed:
 
 def _return(host: Host, plan: EventsPlan, where: Field) -> Completed:
     """Wait for a machine that is on again; arm it anew when it has lost its memory."""
-    tries = "60"
-    done = where.locally(_until(host, tries, where))
+    done = where.locally(_until(host, where))
     if not done.ok:
         return done
     alive = where.on(host, where.place.script("renew back"), timeout=BRIEF)
@@ -221,7 +221,7 @@ def _bringing_back(plan: EventsPlan, where: Field) -> str:
     for host in where.hosts(plan.switched):
         lines += [f"{shlex.join(argv)} || true" for argv in plan.switched[host.name]]
     for host in where.hosts(plan.switched):
-        lines.append(_until(host, "60", where))
+        lines.append(_until(host, where))
         told = plan.before.get(host.name)
         if told:
             again = shlex.join(ssh_argv(host, ("sh", "-s"), sockets=where.sockets))
@@ -229,11 +229,11 @@ def _bringing_back(plan: EventsPlan, where: Field) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _until(host: Host, tries: str, where: Field) -> str:
+def _until(host: Host, where: Field) -> str:
     answer = shlex.join(ssh_argv(host, ("true",), sockets=where.sockets))
     return (
         f"n=0; until {answer} </dev/null; do n=$((n + 1)); "
-        f"[ $n -lt {tries} ] || exit 1; sleep 1; done"
+        f"[ $n -lt {TRIES} ] || exit 1; sleep 1; done"
     )
 
 
