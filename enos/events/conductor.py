@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from enos.errors import EnosError
+from enos.errors import EmulationError, EnosError
 from enos.events import field
 from enos.events.field import Field
 from enos.events.plan import EventsPlan, Step
@@ -21,7 +21,8 @@ class Conductor:
     """Runs a plan of events in threads of its own, for as long as a `with` block.
 
     `began` starts the clock. What fails is recorded and the rest goes on. When the
-    block ends, however it does, all that events left is undone.
+    block ends, however it does, all that events left is undone. An event that cannot be
+    told of ends them: a block that went well then raises EmulationError.
 
     Args:
         plan: of `plan_events`.
@@ -53,6 +54,8 @@ class Conductor:
         self._scenario = ""
         self._away: frozenset[str] = frozenset()
         self._warned: set[str] = set()
+        self._told: dict[int, Happened] = {}
+        self._broken: Exception | None = None
         self._threads = (
             threading.Thread(target=self._play, name="events", daemon=True),
             threading.Thread(target=self._keep, name="leases", daemon=True),
@@ -73,7 +76,13 @@ class Conductor:
         self._over.set()
         for thread in self._threads:
             thread.join()
-        self._finish()
+        try:
+            self._finish()
+            self._account()
+        except Exception as failed:
+            if error is None:
+                raise
+            self._where.progress.warn(f"the events did not end well: {_said(failed)}")
 
     def began(self, scenario: str) -> None:
         """Take note that the load of a scenario has begun; the first starts the clock.
@@ -86,6 +95,35 @@ class Conductor:
             self._start.set()
 
     def _play(self) -> None:
+        """Do each step when it is due; what breaks this off is kept for the end."""
+        try:
+            self._steps()
+        except Exception as broken:  # noqa: BLE001 - told, and raised, by `_account`
+            self._broken = broken
+            said = f"no further events, they broke off: {_said(broken)}"
+            self._where.progress.warn(said)
+
+    def _account(self) -> None:
+        """Tell what became of the rest where the events broke off, and raise why."""
+        if self._broken is None:
+            return
+        said = f"the events of the run broke off: {_said(self._broken)}"
+        for step in self._plan.steps:
+            one = self._told.get(step.number, self._record(step))
+            if one.outcome == "running":
+                one = replace(one, ended=time.time(), outcome="failed")
+            elif step.number in self._told:
+                continue
+            self._tell(replace(one, errors={"this machine": said}))
+        hint = "the run is not what the file asks for; run it again"
+        raise EmulationError(said, hint=hint) from self._broken
+
+    def _note(self, one: Happened) -> None:
+        """Tell of a step, and remember that it was told."""
+        self._tell(one)
+        self._told[one.number] = one
+
+    def _steps(self) -> None:
         """Do each step when it is due, until the block ends."""
         while not self._start.wait(0.1):
             if self._over.is_set():
@@ -94,7 +132,7 @@ class Conductor:
         for step in self._plan.steps:
             due = self._clock + step.event.at
             if self._over.wait(max(0.0, due - time.monotonic())):
-                self._tell(replace(self._record(step), outcome=_missed(step)))
+                self._note(replace(self._record(step), outcome=_missed(step)))
             else:
                 self._do(step)
 
@@ -103,20 +141,20 @@ class Conductor:
         if self._scenario:
             self._epoch = time.time()
             for step in self._plan.steps:
-                self._tell(replace(self._record(step), outcome="not reached"))
+                self._note(replace(self._record(step), outcome="not reached"))
 
     def _do(self, step: Step) -> None:
         begun = replace(self._record(step), at=time.time(), outcome="running")
-        self._tell(begun)
+        self._note(begun)
         self._away |= step.away
         try:
             errors = field.do(step, self._where, self._plan)
-        except (EnosError, OSError) as failed:  # the run goes on, and says so
-            errors = dict.fromkeys(step.hosts or ("this machine",), str(failed))
+        except Exception as failed:  # noqa: BLE001 - the run goes on, and says so
+            errors = dict.fromkeys(step.hosts or ("this machine",), _said(failed))
         self._away = step.away
         late = (begun.offset or 0.0) - begun.asked > LATE
         outcome: Outcome = "failed" if errors else "late" if late else "done"
-        self._tell(replace(begun, ended=time.time(), outcome=outcome, errors=errors))
+        self._note(replace(begun, ended=time.time(), outcome=outcome, errors=errors))
 
     def _record(self, step: Step) -> Happened:
         return Happened(
@@ -139,8 +177,8 @@ class Conductor:
             here = bool(self._plan.switched)
             try:
                 failed = field.renew(names, self._where, str(beat), here=here)
-            except (EnosError, OSError) as error:  # a later beat may do
-                failed = {"this machine": str(error)}
+            except Exception as error:  # noqa: BLE001 - a later beat may do
+                failed = {"this machine": _said(error)}
             for host in failed.keys() - self._warned:
                 self._warned.add(host)
                 said = f"{host}: its lease could not be renewed: {failed[host]}"
@@ -178,3 +216,8 @@ class Conductor:
 def _missed(step: Step) -> Outcome:
     """Return what an event is that the end of the benchmark came before."""
     return "at the end" if step.mends else "not reached"
+
+
+def _said(error: Exception) -> str:
+    """Return what an error says; one that is no finding of enos's, with its class."""
+    return str(error) if isinstance(error, EnosError) else repr(error)
