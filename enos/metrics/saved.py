@@ -61,6 +61,20 @@ def save(
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
 
+    why = _received(shell, argv, draft)
+    if why:
+        shutil.rmtree(draft)
+        raise MonitoringError(
+            f"the measures on {host.name} cannot be saved: {why}",
+            hint="`enos metrics status` tells whether the database answers",
+        )
+    shutil.rmtree(folder, ignore_errors=True)
+    draft.replace(folder)
+
+
+def _received(shell: Shell, argv: tuple[str, ...], draft: Path) -> str:
+    """Unpack what a program sends; return why not all came, empty when it did."""
+
     def unpack(stream: IO[bytes]) -> None:
         # An empty stream: the program failed and says why.
         with (
@@ -71,18 +85,10 @@ def save(
 
     try:
         done = shell.pipe(argv, unpack, check=False, timeout=PATIENCE)
-        said = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
-        why = "" if done.ok and (draft / LINES).exists() else said[-1]
     except ProcessError as late:
-        why = late.message
-    if why:
-        shutil.rmtree(draft)
-        raise MonitoringError(
-            f"the measures on {host.name} cannot be saved: {why}",
-            hint="`enos metrics status` tells whether the database answers",
-        )
-    shutil.rmtree(folder, ignore_errors=True)
-    draft.replace(folder)
+        return late.message
+    said = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
+    return "" if done.ok and (draft / LINES).exists() else said[-1]
 
 
 def feed(folder: Path, database: Influx) -> int:
@@ -126,7 +132,7 @@ def revive(folder: Path, data: Path, influxd: Path, shell: Shell) -> str:
             )
         mark.touch()
         # What was restored is loaded at leisure; a start loads all before it answers.
-        _stop(data, url)
+        _stop(data)
         url = _start(data, influxd, shell)
     return url
 
@@ -134,7 +140,7 @@ def revive(folder: Path, data: Path, influxd: Path, shell: Shell) -> str:
 def _start(data: Path, influxd: Path, shell: Shell) -> str:
     port, backup = _free_ports()
     data.mkdir(parents=True, exist_ok=True)
-    config, place = data / "influxdb.conf", data.resolve()
+    config, place = _config(data), data.resolve()
     bind = f"127.0.0.1:{port}"
     text = influxdb_conf(bind, place, backup=backup, accounts=False)
     config.write_text(text, "utf-8")
@@ -146,7 +152,7 @@ def _start(data: Path, influxd: Path, shell: Shell) -> str:
     unmarked = ("env", "-u", "ENOS_SESSION")
     shell.run((*unmarked, "sh", "-c", _START, influxd, config, data / PID, log))
     deadline = time.monotonic() + READY
-    while not _answers(url):
+    while not (_process(data) and _answers(url)):
         if time.monotonic() > deadline:
             message = f"InfluxDB does not come up; its log is `{log}`"
             raise MonitoringError(message, hint="name another folder with `--data`")
@@ -154,19 +160,41 @@ def _start(data: Path, influxd: Path, shell: Shell) -> str:
     return url
 
 
-def _stop(data: Path, url: str) -> None:
-    os.kill(int((data / PID).read_text(encoding="ascii")), signal.SIGTERM)
+def _stop(data: Path) -> None:
+    process = _process(data)
+    if process:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGTERM)
     deadline = time.monotonic() + READY
-    while _answers(url) and time.monotonic() < deadline:
+    while process and _process(data) == process:
+        if time.monotonic() > deadline:
+            message = f"InfluxDB, process {process}, does not end"
+            raise MonitoringError(message, hint="end it, and run the command again")
         time.sleep(0.1)
 
 
 def _running(data: Path) -> str:
+    """Return the URL of the database that runs on a folder, empty for none."""
     try:
         place = json.loads((data / "running.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return ""
-    return str(place["url"]) if _answers(place["url"]) else ""
+    # Its port may be another database's by now.
+    return str(place["url"]) if _process(data) and _answers(place["url"]) else ""
+
+
+def _config(data: Path) -> Path:
+    return data.resolve() / "influxdb.conf"
+
+
+def _process(data: Path) -> int:
+    """Return the process that runs on a folder, by proc(5); 0 for none."""
+    try:
+        number = int((data / PID).read_text(encoding="ascii"))
+        words = Path(f"/proc/{number}/cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError):
+        return 0
+    return number if os.fsencode(_config(data)) in words else 0
 
 
 def _answers(url: str) -> bool:
