@@ -166,7 +166,9 @@ def test_a_machine_is_measured_and_its_agent_tells_its_cost(station: Station) ->
     found = {one.measure: one for one in query(station.database, hosts=["here"])}
 
     assert {"memory", "load", "net_rx", "agent_cpu", "agent_waiting"} <= found.keys()
-    assert 0 < found["cpu"].points[-1][1] <= os.cpu_count()  # type: ignore[operator]
+    # Ticks are counted in 10 ms, the time between two samples more finely.
+    most = 1.2 * (os.cpu_count() or 1)
+    assert 0 < found["cpu"].points[-1][1] <= most
     assert found["memory"].points[-1][1] > 1 << 20
     assert found["agent_dropped"].points[-1][1] == 0
 
