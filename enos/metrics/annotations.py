@@ -8,8 +8,9 @@ fields `status`, `phase`, `host` and, at an end, `seconds`. Grafana draws them w
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from enos.metrics.agent.writer import ESCAPED
+
 MEASUREMENT = "events"
-_TAG = str.maketrans({",": "\\,", " ": "\\ ", "=": "\\=", "\n": "\\ "})
 _FIELDS = ("status", "phase", "host")
 
 
@@ -35,7 +36,7 @@ def _line(event: Mapping[str, Any], kind: str) -> str:
         fields.append(f"seconds={float(event['seconds'])}")
     told = ",".join(fields) or f"status={_quoted('happened')}"
     stamp = round(float(event["time"]) * 1000)
-    return f"{MEASUREMENT},kind={kind},what={what.translate(_TAG)} {told} {stamp}"
+    return f"{MEASUREMENT},kind={kind},what={what.translate(ESCAPED)} {told} {stamp}"
 
 
 def _quoted(value: object) -> str:

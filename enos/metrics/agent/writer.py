@@ -25,7 +25,8 @@ BATCH = 5000
 PATIENCE = 10.0
 BAD_REQUEST = 400
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-_ESCAPED = str.maketrans({",": "\\,", " ": "\\ ", "=": "\\=", "\n": "\\ "})
+ESCAPED = str.maketrans({",": "\\,", " ": "\\ ", "=": "\\=", "\n": "\\ "})
+"""How names and tags are written in line protocol, for `str.translate`."""
 
 
 @dataclass
@@ -126,8 +127,8 @@ class Writer:
         key = (sample.measure, sample.instance, sample.unit)
         if key not in self._heads:
             tags = {"host": self.host, "instance": sample.instance, "unit": sample.unit}
-            told = [f"{k}={v.translate(_ESCAPED)}" for k, v in tags.items() if v]
-            self._heads[key] = ",".join((sample.measure.translate(_ESCAPED), *told))
+            told = [f"{k}={v.translate(ESCAPED)}" for k, v in tags.items() if v]
+            self._heads[key] = ",".join((sample.measure.translate(ESCAPED), *told))
         return self._heads[key]
 
     def _post(self, text: str) -> None:
