@@ -139,6 +139,7 @@ def _line(one: Any) -> str:  # noqa: ANN401 - AgentStatus, imported late
     age = "no sample" if one.age is None else f"{one.age:.0f} s ago"
     cost = "" if one.cost is None else f", {one.cost:.1%} of a core"
     lost = f", {one.dropped:.0f} dropped" if one.dropped else ""
+    lost += f", {one.refused:.0f} refused" if one.refused else ""
     return f"{one.host:<16} {age}, {one.waiting:.0f} points wait{lost}{cost}"
 
 

@@ -1,6 +1,6 @@
 """Where measures are missing. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -15,19 +15,38 @@ PERIODS = 3
 HEARTBEAT = "cpu"
 """The measure every agent has at each interval."""
 
+CONTAINERS = "containers"
+"""The measure it has when it has sampled all containers, be there none.
+
+The containers' own series end and begin with them, rightly.
+"""
+
+LOSSES = {"agent_dropped": "thrown away", "agent_refused": "refused by the database"}
+"""What an agent counts → what became of so many points."""
+
+ASKED = (HEARTBEAT, CONTAINERS, *LOSSES)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """A stretch of time in which a machine was not measured, in epoch seconds."""
+    """A stretch of time in which a machine was not measured, in epoch seconds.
+
+    Attributes:
+        measure: `CONTAINERS` if only its containers were not.
+
+    """
 
     host: str
     begin: float
     end: float
+    measure: str = HEARTBEAT
 
     def __str__(self) -> str:
         """Return it for people."""
         when = datetime.fromtimestamp(self.begin, UTC)
-        return f"{self.host}: none for {self.end - self.begin:.0f} s from {when:%X} UTC"
+        what = "" if self.measure == HEARTBEAT else f" ({self.measure})"
+        long = f"{self.end - self.begin:.0f} s"
+        return f"{self.host}{what}: none for {long} from {when:%X} UTC"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +56,7 @@ class Coverage:
     Attributes:
         begin: epoch seconds, likewise `end`.
         interval: seconds between two samples.
-        problem: why the database could not be asked, empty when it could.
+        problem: why the database could not be asked, or what it did not get.
 
     """
 
@@ -64,7 +83,7 @@ class Coverage:
             return
         hint = "the results are kept; `enos metrics status` tells how it is now"
         if self.problem:
-            message = f"measures of {self.end - self.begin:.0f} s cannot be had"
+            message = f"measures of {self.end - self.begin:.0f} s are not complete"
             raise MonitoringError(f"{message}: {self.problem}", hint=hint)
         first, *more = self.gaps
         others = f", and {len(more)} more" if more else ""
@@ -73,20 +92,54 @@ class Coverage:
         raise MonitoringError(message, hint=hint, details=details)
 
 
-def find(series: Iterable[Series], span: Coverage) -> tuple[Gap, ...]:
+def find(
+    series: Sequence[Series],
+    span: Coverage,
+    since: Mapping[str, float] | None = None,
+) -> tuple[Gap, ...]:
     """Return the gaps of over `PERIODS` intervals in the heartbeats of hosts.
 
     The ends of the span count like samples: a machine that was measured from the
     middle on has a gap before, one never measured has one of the whole span.
+
+    Args:
+        series: `ASKED` of the span.
+        span: the time that was to be measured.
+        since: host → when it was measured first, if not from the beginning on.
+
     """
+    machines = _silences(series, span, HEARTBEAT, since or {})
+    if not any(one.measure == CONTAINERS for one in series):
+        return machines  # of agents that do not count containers
+    named = {gap.host for gap in machines}
+    containers = _silences(series, span, CONTAINERS, since or {})
+    return (*machines, *(gap for gap in containers if gap.host not in named))
+
+
+def losses(series: Iterable[Series]) -> tuple[str, ...]:
+    """Return what agents lost within the time of their series, a line each."""
+    told = []
+    for one in series:
+        values = [value for _, value in one.points]
+        # Counted from an agent's start on: a fall is another start.
+        lost = sum(max(0.0, later - before) for before, later in pairwise(values))
+        if one.measure in LOSSES and lost:
+            told.append(f"{lost:.0f} points of {one.host} were {LOSSES[one.measure]}")
+    return tuple(told)
+
+
+def _silences(
+    series: Iterable[Series], span: Coverage, measure: str, since: Mapping[str, float]
+) -> tuple[Gap, ...]:
     beats = {
         one.host: [when for when, _ in one.points if span.begin <= when <= span.end]
         for one in series
-        if one.measure == HEARTBEAT
+        if one.measure == measure
     }
+    begins = {host: max(span.begin, since.get(host, 0.0)) for host in span.hosts}
     return tuple(
-        Gap(host=host, begin=earlier, end=later)
-        for host in span.hosts
-        for earlier, later in pairwise([span.begin, *beats.get(host, []), span.end])
+        Gap(host=host, begin=earlier, end=later, measure=measure)
+        for host, begin in begins.items()
+        for earlier, later in pairwise([begin, *beats.get(host, []), span.end])
         if later - earlier > PERIODS * span.interval
     )

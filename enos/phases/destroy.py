@@ -4,7 +4,7 @@ from enos.bench.environment import PLACE
 from enos.errors import EnosError, ProviderError
 from enos.kolla import deployment as kolla
 from enos.kolla import stopping
-from enos.phases import install, metrics, tc
+from enos.phases import install, metrics, since, tc
 from enos.phases.session import Session, phase
 from enos.remote import close_connections, on_each, run_on
 
@@ -57,6 +57,7 @@ def release(session: Session) -> None:
         with inner.progress.step("giving the machines back"):
             inner.provider.release()
         install.forget(session)
+        since.forget(inner.directory)
         gone = ("up", "tc", metrics.PHASE, *OPENSTACK)
         state = inner.directory.load().without_phases(*gone)
         inner.directory.save(state)

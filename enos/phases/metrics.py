@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,14 @@ from enos.metrics import (
     grafana,
     saved,
 )
-from enos.metrics.plan import MonitoringPlan, plan_monitoring, service_files
+from enos.metrics.plan import (
+    MonitoringPlan,
+    database_host,
+    plan_monitoring,
+    service_files,
+)
 from enos.metrics.series import Series, query
-from enos.phases import agents
+from enos.phases import agents, since
 from enos.phases.session import Session, phase
 from enos.state.directory import write_atomically
 from enos.testbed import Testbed
@@ -49,6 +55,7 @@ class AgentStatus:
         age: seconds since its last sample, None for none.
         waiting: points the agent could not yet send.
         dropped: points it had to throw away.
+        refused: points the database will never take.
         cost: share of a core the agent takes, None while unknown.
 
     """
@@ -57,6 +64,7 @@ class AgentStatus:
     age: float | None
     waiting: float = 0.0
     dropped: float = 0.0
+    refused: float = 0.0
     cost: float | None = None
 
 
@@ -77,7 +85,7 @@ def run(session: Session) -> None:
     """Have agents and database run, or not, as the experiment file says."""
     if session.experiment.monitoring is None:
         if PHASE in session.directory.load().phases:
-            remove(session)
+            _end(session)
         return
     with phase(session, PHASE) as running:
         inner, plan = running.session, planned(session)
@@ -91,6 +99,7 @@ def run(session: Session) -> None:
             bundles=agents.bundles(plan, inner),
             sockets=sockets,
         )
+        since.remember(inner.directory, plan)
         running.facts.update({"url": plan.url, "interval": plan.interval})
         if inner.experiment.monitoring and inner.experiment.monitoring.grafana:
             running.facts["grafana"] = _grafana(inner, plan)
@@ -107,8 +116,33 @@ def _grafana(session: Session, plan: MonitoringPlan) -> str:
     return url
 
 
+def _end(session: Session) -> None:
+    """Remove monitoring that is wanted no more, once its measures are saved here.
+
+    Raises MonitoringError when a database that was there cannot give them.
+    """
+    keeper, _ = database_host(session.testbed)
+    name = f"{SAVED}-{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}"
+    folder, sockets = session.directory.results / name, session.directory.sockets
+    try:
+        with session.progress.step("measures", host=keeper.name):
+            saved.save(keeper, folder, session.shell, sockets=sockets)
+    except MonitoringError as lost:
+        if session.directory.load().done(PHASE):
+            lost.hint = "`enable_monitoring: true` keeps it; `destroy --hard` does not"
+            raise
+        session.progress.warn(lost.message)
+    else:
+        where = folder.relative_to(session.directory.path)
+        session.progress.decision(
+            f"monitoring is removed, its measures are in `{where}`"
+        )
+    remove(session)
+
+
 def remove(session: Session) -> None:
     """Remove agents, database and measures from the machines."""
+    since.forget(session.directory)
     sockets = session.directory.sockets
     converge.remove(session.testbed, session.shell, session.progress, sockets=sockets)
     session.directory.save(session.directory.load().without_phases(PHASE))
@@ -179,8 +213,9 @@ def keep(session: Session) -> gaps.Coverage | None:
     plan, results = planned(session), session.directory.results
     with session.progress.step("measures", host=plan.database.name) as step:
         step.awaiting("what is missing")
-        began = session.directory.load().phases[PHASE].finished
-        found = coverage(session, began, time.time())
+        known = since.read(session.directory)
+        last = session.directory.load().phases[PHASE].finished
+        found = coverage(session, min(known.values(), default=last), time.time())
         step.awaiting("InfluxDB")
         try:
             sockets = session.directory.sockets
@@ -228,10 +263,11 @@ def coverage(session: Session, begin: float, end: float) -> gaps.Coverage:
     )
     try:
         annotate(session)
-        found = series(session, [gaps.HEARTBEAT], begin=begin, end=end)
+        found = series(session, gaps.ASKED, begin=begin, end=end)
     except MonitoringError as silent:
         return replace(span, problem=silent.message)
-    return replace(span, gaps=gaps.find(found, span))
+    missing = gaps.find(found, span, since.read(session.directory))
+    return replace(span, gaps=missing, problem="; ".join(gaps.losses(found)))
 
 
 def series(
@@ -256,7 +292,7 @@ def series(
 
 def status(session: Session) -> tuple[AgentStatus, ...]:
     """Return how the measuring of each machine goes, now."""
-    wanted = (gaps.HEARTBEAT, "agent_waiting", "agent_dropped", "agent_cpu")
+    wanted = (gaps.HEARTBEAT, "agent_waiting", "agent_cpu", *gaps.LOSSES)
     now, plan = time.time(), planned(session)
     found = series(session, wanted, begin=now - 3600)
     last = {(one.measure, one.host, one.instance): one.points[-1] for one in found}
@@ -269,6 +305,7 @@ def status(session: Session) -> tuple[AgentStatus, ...]:
             age=round(max(0.0, now - beat[0]), 1) if beat else None,
             waiting=last.get(("agent_waiting", host, ""), (0.0, 0.0))[1],
             dropped=last.get(("agent_dropped", host, ""), (0.0, 0.0))[1],
+            refused=last.get(("agent_refused", host, ""), (0.0, 0.0))[1],
             cost=cost[1] if cost else None,
         )
 

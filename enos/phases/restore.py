@@ -40,7 +40,9 @@ class Place:
 def run(
     file: Path, place: Place, progress: Progress, shell: Shell | None = None
 ) -> str:
-    """Bring the measures of an archive, or of an experiment directory, up again.
+    """Bring the measures of an archive, or of a folder, up again.
+
+    A folder is an experiment directory, or one that `enos.metrics.saved` wrote.
 
     Returns the URL of the database; one started here goes on when enos ends.
 
@@ -72,7 +74,7 @@ def run(
 def _measures(file: Path, progress: Progress) -> Iterator[Path]:
     """Yield the folder of the saved measures; raises ArchiveError without any."""
     if file.is_dir():
-        folder = file / MEMBERS
+        folder = file if (file / saved.LINES).exists() else file / MEMBERS
         _require(folder, file)
         yield folder
         return

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -239,6 +240,47 @@ def test_three_periods_without_a_sample_are_no_gap_and_more_are() -> None:
 
     assert gaps.find([whole], span("a")) == ()
     assert gaps.find([holed], span("b")) == (gaps.Gap(host="b", begin=119, end=134.5),)
+
+
+def test_containers_that_are_not_sampled_are_a_gap_of_their_machine() -> None:
+    machine = beats("a", *range(100, 161, 5))
+    containers = replace(beats("a", 100, 105, 155, 160), measure="containers")
+
+    (gap,) = gaps.find([machine, containers], span("a"))
+
+    assert gap == gaps.Gap(host="a", begin=105, end=155, measure="containers")
+    assert str(gap) == "a (containers): none for 50 s from 00:01:45 UTC"
+    silent = gaps.find([containers], span("a"))
+    assert [one.measure for one in silent] == ["cpu"]
+
+
+def test_a_machine_that_came_later_has_no_gap_before_it_came() -> None:
+    late = beats("late", *range(130, 161, 5))
+
+    assert gaps.find([late], span("late"), {"late": 128.0, "gone": 1.0}) == ()
+    assert len(gaps.find([late], span("late"))) == 1
+
+
+def test_what_agents_lost_within_the_span_is_told_and_not_what_they_lost_before() -> (
+    None
+):
+    def counted(measure: str, host: str, *values: float) -> Series:
+        points = tuple(enumerate(values))
+        return Series(
+            measure=measure, host=host, instance="", unit="points", points=points
+        )
+
+    several = (
+        counted("agent_dropped", "a", 50, 50),
+        counted("agent_refused", "a", 0, 5000, 5000),
+        counted("agent_dropped", "b", 7, 0, 2, 5),  # started again
+        beats("a", 1, 2),
+    )
+
+    assert gaps.losses(several) == (
+        "5000 points of a were refused by the database",
+        "5 points of b were thrown away",
+    )
 
 
 def test_machines_that_never_began_or_ended_early_have_gaps_to_the_ends() -> None:

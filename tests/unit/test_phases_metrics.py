@@ -1,16 +1,19 @@
 """Monitoring in the phases: on, off, silent, kept."""
 
+import io
 import json
+import tarfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from enos import plugins
 from enos.errors import MonitoringError, StateError
-from enos.phases import metrics
+from enos.phases import metrics, since
 from enos.phases.session import Session, Workshop, phase, starting
 from enos.testing import Answer, Call, FakeProvider, RecordingProgress, RecordingShell
 
@@ -160,11 +163,77 @@ def test_the_status_names_machines_that_are_silent(tmp_path: Path) -> None:
         metrics.require(found, 1)
 
 
-def test_turned_off_it_is_removed_from_the_machines(tmp_path: Path) -> None:
+OFF = ON.replace("true", "false")
+
+
+def removed(shell: RecordingShell) -> list[Call]:
+    return [call for call in shell.calls if '"remove": true' in call.stdin]
+
+
+def tarred(**members: str) -> str:
+    """Return a tar file as text, for a shell that answers in UTF-8."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name, text in members.items():
+            info = tarfile.TarInfo(name.replace("_", "."))
+            info.size = len(text)
+            tar.addfile(info, io.BytesIO(text.encode()))
+    return out.getvalue().decode()
+
+
+def test_turned_off_it_is_saved_and_then_removed_from_the_machines(
+    tmp_path: Path,
+) -> None:
     shell = RecordingShell()
-    with opened(tmp_path, shell, ON.replace("true", "false")) as (session, _):
+    shell.on("*PLACE PORT*", stdout=tarred(measures_lp_gz="points"))
+    with opened(tmp_path, shell, OFF) as (session, progress):
         metrics.run(session)
 
         assert metrics.PHASE not in session.directory.load().phases
-    removed = [call for call in shell.calls if '"remove": true' in call.stdin]
-    assert len(removed) == 2
+        (folder,) = session.directory.results.glob("metrics-*")
+    assert (folder / "measures.lp.gz").read_text() == "points"
+    assert folder.name in progress.decisions[-1]
+    assert len(removed(shell)) == 2
+
+
+def test_measures_that_cannot_be_saved_are_not_removed(tmp_path: Path) -> None:
+    shell = RecordingShell()
+    shell.on("*PLACE PORT*", stderr="InfluxDB gives no backups", returncode=1)
+    with opened(tmp_path, shell, OFF) as (session, _):
+        with pytest.raises(MonitoringError, match="gives no backups"):
+            metrics.run(session)
+
+        assert session.directory.load().done(metrics.PHASE)
+    assert not removed(shell)
+
+
+def test_monitoring_that_never_came_up_is_removed_without_measures(
+    tmp_path: Path,
+) -> None:
+    shell = RecordingShell()
+    shell.on("*PLACE PORT*", stderr="No such file", returncode=1)
+    with opened(tmp_path, shell, OFF, up=False) as (session, progress):
+        with suppress(KeyError), phase(session, metrics.PHASE):
+            raise KeyError
+        metrics.run(session)
+
+    assert "No such file" in progress.warnings[-1]
+    assert len(removed(shell)) == 2
+
+
+def test_measuring_began_when_it_began_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(tmp_path, RecordingShell()) as (session, _):
+        plan, directory = metrics.planned(session), session.directory
+        first, second = (one.host.name for one in plan.hosts)
+        early = replace(plan, hosts=plan.hosts[:1])
+        for when, made in ((100.0, early), (200.0, plan)):
+            monkeypatch.setattr(time, "time", lambda when=when: when)
+            since.remember(directory, made)
+        assert since.read(directory) == {first: 100.0, second: 200.0}
+
+        since.remember(directory, replace(plan, interval=2))
+        assert since.read(directory) == {first: 200.0, second: 200.0}
+        since.forget(directory)
+        assert since.read(directory) == {}

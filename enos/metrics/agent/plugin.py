@@ -55,7 +55,8 @@ class Agent:
         machine = [*self.machine.samples(), *self._state()]
         self.writer.take(time.time(), machine)
         containers = list(self.containers.samples())
-        self.writer.take(time.time(), containers)
+        count = Sample("containers", len(self.containers.names), "containers")
+        self.writer.take(time.time(), [*containers, count])
         self._wake.set()
 
     def read_services(self) -> None:
