@@ -59,7 +59,6 @@ class ScenarioResult:
         began: when the task did, seconds since the epoch.
         traces: how many iterations there is a trace of.
         trace_gap: why there is not one of each, when they were asked for.
-
         measures: of Shaker, what its tests measured.
         faults: of Shaker, what gave no measure, in words.
 
