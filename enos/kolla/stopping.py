@@ -12,21 +12,23 @@ from enos.progress import Progress
 from enos.remote import on_each, run_on
 from enos.testbed import Testbed
 
+MARK = "enos: "
 SCRIPT = """\
 engine=$1
 if "$engine" exec nova_libvirt true 2>/dev/null; then
-    "$engine" exec nova_libvirt virsh list --name |
-        while read -r guest; do
-            test -z "$guest" ||
-                "$engine" exec nova_libvirt virsh destroy "$guest" </dev/null
-        done
+    guests=$("$engine" exec nova_libvirt virsh list --name) ||
+        echo "enos: guests cannot be listed" >&2
+    for guest in $guests; do # libvirt's names have no spaces: instance-0000002a
+        "$engine" exec nova_libvirt virsh destroy "$guest" </dev/null >/dev/null ||
+            echo "enos: guest $guest does not end" >&2
+    done
 fi
 units=$(systemctl list-units --plain --no-legend 'kolla-*-container.service' |
     awk '{ print $1 }' | grep -Ev 'openvswitch|nova_libvirt' || true)
 # One command: systemd stops them side by side.
 test -z "$units" || systemctl stop $units || true # what is left, kolla-ansible ends
 """
-"""POSIX shell, run as root; takes the container engine."""
+"""POSIX shell, run as root; takes the container engine. What fails is on stderr."""
 
 
 def stop(
@@ -34,12 +36,17 @@ def stop(
 ) -> None:
     """End all guests, then all services but those of Open vSwitch and libvirt.
 
-    Harmless when nothing runs. Raises ProcessError when a host is unreachable.
+    Harmless when nothing runs. Raises ProcessError when a host is unreachable; warns of
+    guests that go on, since kolla-ansible will refuse to work then.
     """
     argv = ("sh", "-s", "--", engine)
     with progress.step("stopping guests and services") as step:
         step.awaiting(", ".join(host.name for host in testbed.hosts))
-        on_each(
+        done = on_each(
             testbed.hosts,
             lambda host: run_on(shell, host, argv, stdin=SCRIPT, sockets=sockets),
         )
+    for host, one in done.items():
+        for line in one.stderr.splitlines():
+            if line.startswith(MARK):
+                progress.warn(f"{host}: {line.removeprefix(MARK)}")
