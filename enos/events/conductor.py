@@ -11,7 +11,7 @@ from enos.errors import EmulationError, EnosError
 from enos.events import field
 from enos.events.field import Field
 from enos.events.plan import EventsPlan, Step
-from enos.events.record import LATE, Happened, Outcome
+from enos.events.record import Happened, Outcome, punctuality
 
 PULSE = 5.0
 """Seconds between two renewals of the leases."""
@@ -50,7 +50,7 @@ class Conductor:
         self._pulse = pulse
         self._start = threading.Event()
         self._over = threading.Event()
-        self._clock = self._epoch = 0.0
+        self._clock = self._epoch = self._free = 0.0
         self._scenario = ""
         self._away: frozenset[str] = frozenset()
         self._warned: set[str] = set()
@@ -144,6 +144,8 @@ class Conductor:
                 self._note(replace(self._record(step), outcome="not reached"))
 
     def _do(self, step: Step) -> None:
+        due = self._clock + step.event.at
+        punctual = punctuality(due, time.monotonic(), free=self._free)
         begun = replace(self._record(step), at=time.time(), outcome="running")
         self._note(begun)
         self._away |= step.away
@@ -152,8 +154,8 @@ class Conductor:
         except Exception as failed:  # noqa: BLE001 - the run goes on, and says so
             errors = dict.fromkeys(step.hosts or ("this machine",), _said(failed))
         self._away = step.away
-        late = (begun.offset or 0.0) - begun.asked > LATE
-        outcome: Outcome = "failed" if errors else "late" if late else "done"
+        self._free = time.monotonic()
+        outcome: Outcome = "failed" if errors else punctual
         self._note(replace(begun, ended=time.time(), outcome=outcome, errors=errors))
 
     def _record(self, step: Step) -> Happened:

@@ -10,9 +10,18 @@ from enos.bench.results import COLUMNS
 from enos.errors import EmulationError
 
 Outcome = Literal[
-    "running", "done", "late", "failed", "not reached", "at the end", "interrupted"
+    "running",
+    "done",
+    "waited",
+    "late",
+    "failed",
+    "not reached",
+    "at the end",
+    "interrupted",
 ]
-"""`at the end`: what was to undo something came with the end of the benchmark."""
+"""`waited`: for the event before it, which took longer than there was between the two;
+`late`: for no such reason; `at the end`: what was to undo something came with the end
+of the benchmark."""
 LATE = 1.0
 """Seconds after which an event did not begin when it was asked for."""
 
@@ -46,8 +55,8 @@ class Happened:
 
     @property
     def ok(self) -> bool:
-        """Tell whether it happened as asked."""
-        return self.outcome in {"done", "at the end"}
+        """Tell whether it happened as asked, be it after the one before."""
+        return self.outcome in {"done", "waited", "at the end"}
 
     @property
     def offset(self) -> float | None:
@@ -71,6 +80,20 @@ class Happened:
         names = cls.__dataclass_fields__
         given = {name: value for name, value in plain.items() if name in names}
         return cls(**{**given, "hosts": tuple(plain["hosts"])})
+
+
+def punctuality(due: float, begun: float, *, free: float) -> Outcome:
+    """Return what an event is that goes well, from seconds of one clock.
+
+    Args:
+        due: when it was to begin.
+        begun: when it did.
+        free: when the event before it had ended.
+
+    """
+    if begun - max(due, free) > LATE:
+        return "late"
+    return "waited" if begun - due > LATE else "done"
 
 
 def as_csv(several: Iterable[Happened]) -> str:
@@ -108,12 +131,14 @@ def judge(several: Sequence[Happened]) -> None:
 
 
 def why(one: Happened) -> str:
-    """Return why an event did not happen as asked."""
+    """Return why an event did not happen as asked, or not when it was."""
     if one.errors:
         return "; ".join(f"{host}: {error}" for host, error in one.errors.items())
-    if one.outcome == "late":
+    if one.outcome in {"waited", "late"}:
         late = (one.offset or 0.0) - one.asked
-        return f"it began {late:.1f} s late, when the one before had ended"
+        other = "when the one before had ended"
+        reason = other if one.outcome == "waited" else "though none was under way"
+        return f"it began {late:.1f} s late, {reason}"
     if one.outcome == "not reached":
         return "the benchmark ended before"
     return one.outcome

@@ -163,22 +163,21 @@ class _Record:
             rest = [other for other in self._events if other.number != one.number]
             self._events = [*rest, one]
             self._keep()
-        journaled = {"running": "started", "done": "finished", "at the end": "finished"}
         facts: dict[str, Any] = {"at": one.at, "asked": one.asked}
         self.session.directory.journal.append(
             "event",
             one.what,
             phase="bench",
-            status=journaled.get(one.outcome, "failed"),
+            status=_status(one),
             hosts=list(one.hosts),
             **facts,
             **({"errors": dict(one.errors)} if one.errors else {}),
         )
         where = f" on {', '.join(one.hosts)}" if one.hosts else ""
-        if not one.ok and one.outcome != "running":
-            self.console.warn(f"event {one.what}: {events.why(one)}")
-        elif one.outcome == "running" or not one.number:
+        if one.outcome == "running" or (one.ok and not one.number):
             self.console.decision(f"event {one.what}{where}")
+        elif one.outcome == "waited" or not one.ok:
+            self.console.warn(f"event {one.what}: {events.why(one)}")
 
     def _keep(self) -> None:
         file = self.folder / RECORD
@@ -186,6 +185,13 @@ class _Record:
         text = json.dumps([one.to_json() for one in several], indent=2) + "\n"
         write_atomically(file, text)
         write_atomically(self.folder / ROWS, events.as_csv(several))
+
+
+def _status(one: Happened) -> str:
+    """Return how the journal calls what became of an event."""
+    if one.outcome == "running":
+        return "started"
+    return "finished" if one.ok or one.outcome == "late" else "failed"
 
 
 def _earlier(file: Path, began: float) -> Iterator[Happened]:

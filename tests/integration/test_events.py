@@ -260,7 +260,7 @@ def test_links_heal_by_themselves_when_enos_is_killed(
         enos.stdin.write(pickle.dumps((plan, where)))
         enos.stdin.close()
         told = [enos.stdout.readline().strip() for _ in range(4)]
-        assert set(told) <= {b"running", b"done", b"late"}
+        assert set(told) <= {b"running", b"done", b"waited", b"late"}
         os.kill(enos.pid, signal.SIGKILL)
         killed = time.time()
     assert "1 received" not in said(net, 0, "ping", "-c1", "-W1", "10.99.0.3")

@@ -169,7 +169,7 @@ def test_services_come_back_by_themselves_when_enos_is_killed(
         enos.stdin.write(pickle.dumps((plan, where)))
         enos.stdin.close()
         told = [enos.stdout.readline().strip() for _ in range(4)]
-        assert set(told) <= {b"running", b"done", b"late"}
+        assert set(told) <= {b"running", b"done", b"waited", b"late"}
         os.kill(enos.pid, signal.SIGKILL)
 
     until(api, "running")

@@ -140,3 +140,31 @@ def test_an_event_that_fails_in_a_way_nobody_thought_of_is_told_and_the_rest_goe
 
     assert told.ended["partition"] == told.ended["heal"] == "failed"
     assert told.several[1].errors["node-2"] == "KeyError('node-9')"
+
+
+def test_an_event_is_punctual_by_the_end_of_the_one_before(
+    where: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[float] = []
+    asked: list[tuple[float, float, float]] = []
+
+    def do(*_: object) -> dict[str, str]:
+        done.append(time.monotonic())
+        return {}
+
+    def judged(due: float, begun: float, *, free: float) -> str:
+        asked.append((due, begun, free))
+        return "waited"
+
+    monkeypatch.setattr("enos.events.field.do", do)
+    monkeypatch.setattr("enos.events.conductor.punctuality", judged)
+    told = Told()
+
+    with Conductor(planned(CUT, HEAL), where, told) as conductor:
+        conductor.began("load")
+        told.until(lambda told: "heal" in told.ended)
+
+    (due, begun, free), (second_due, second_begun, second_free) = asked
+    assert free < due <= begun <= done[0] <= second_free <= second_begun <= done[1]
+    assert second_due == due
+    assert told.ended["partition"] == told.ended["heal"] == "waited"

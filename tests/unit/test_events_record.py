@@ -8,6 +8,7 @@ import pytest
 
 from enos.errors import EmulationError
 from enos.events import Happened, as_csv, judge, why
+from enos.events.record import punctuality
 
 CUT = Happened(
     number=1,
@@ -57,4 +58,18 @@ def test_events_that_did_not_happen_are_judged_and_named() -> None:
     assert why(replace(CUT, outcome="interrupted")) == "interrupted"
     late = replace(CUT, outcome="late", at=1015.0)
     assert not late.ok
-    assert why(late) == "it began 5.0 s late, when the one before had ended"
+    assert why(late) == "it began 5.0 s late, though none was under way"
+
+
+def test_an_event_waited_or_is_late_by_what_kept_it() -> None:
+    assert punctuality(10.0, 10.9, free=0.0) == "done"
+    assert punctuality(10.0, 22.0, free=21.9) == "waited"
+    assert punctuality(10.0, 23.0, free=21.9) == "late"
+    assert punctuality(10.0, 11.1, free=0.0) == "late"
+
+
+def test_an_event_that_waited_for_the_one_before_is_told_but_fails_no_run() -> None:
+    waited = replace(CUT, outcome="waited", at=1015.0)
+
+    judge((CUT, waited))
+    assert why(waited) == "it began 5.0 s late, when the one before had ended"

@@ -1,6 +1,7 @@
 """Events beside a benchmark, on hosts that are nowhere."""
 
 import json
+import math
 import time
 from pathlib import Path
 
@@ -29,6 +30,11 @@ CAN = "can nft\ncan flock\ncan egress\ncontainer rabbitmq\n"
 def _only_the_fake(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plugins, "providers", lambda: {"fake": FakeProvider})
     monkeypatch.setattr(plugins, "provider", lambda _: FakeProvider)
+
+
+@pytest.fixture(autouse=True)
+def _however_busy_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("enos.events.record.LATE", math.inf)
 
 
 class Hosts(RecordingShell):
@@ -73,14 +79,28 @@ def acquired(session: Session) -> None:
 def run(session: Session, timeline: Timeline, folder: Path) -> events.Beside:
     progress = session.progress
     with events.beside(session, timeline, ("boot",), folder, progress) as beside:
-        beside.began("boot")
-        deadline = time.monotonic() + 10
-        while not (folder / events.RECORD).exists() and time.monotonic() < deadline:
-            time.sleep(0.01)
+        first_of(beside, folder)
         assert session.directory.changed.exists()
-        while "done" not in (folder / events.RECORD).read_text():
-            time.sleep(0.01)
     return beside
+
+
+def first_of(beside: events.Beside, folder: Path) -> None:
+    """Start the clock and wait until the first event has ended, however it did."""
+    earlier = ended(folder)
+    beside.began("boot")
+    deadline = time.monotonic() + 30
+    while ended(folder) <= earlier:
+        assert time.monotonic() < deadline, "the first event did not end"
+        time.sleep(0.01)
+
+
+def ended(folder: Path) -> set[tuple[float, int]]:
+    """Return clock and number of the events that have ended."""
+    file = folder / events.RECORD
+    if not file.exists():
+        return set()
+    kept = json.loads(file.read_text())
+    return {(one["began"], one["number"]) for one in kept if one["ended"]}
 
 
 def test_events_happen_are_journaled_kept_and_healed(
@@ -109,6 +129,26 @@ def test_events_happen_are_journaled_kept_and_healed(
     ]
     assert not session.directory.changed.exists()
     assert hosts.scripts.count("arm") == hosts.scripts.count("finish") == 3
+
+
+def test_an_event_that_waited_is_warned_of_and_journaled_as_finished(
+    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "demo.yml"
+    file.write_text(FILE)
+    monkeypatch.setattr("enos.events.conductor.punctuality", lambda *_, **__: "waited")
+    with starting(file, None, workshop) as session:
+        acquired(session)
+        folder = session.directory.results / "bench-1"
+        beside = run(session, events.asked(session), folder)
+
+    judge(beside.happened)
+    progress = workshop.progress
+    assert isinstance(progress, RecordingProgress)
+    assert "when the one before had ended" in progress.warnings[0]
+    journal = session.directory.journal.events()
+    said = [one["status"] for one in journal if one["kind"] == "event"]
+    assert said[:2] == ["started", "finished"]
 
 
 def test_a_kernel_that_cannot_drop_at_an_interface_is_a_decision(
@@ -143,8 +183,7 @@ def test_a_second_part_of_a_run_keeps_the_events_of_the_first(
         with events.beside(
             session, events.asked(session), ("boot",), folder, session.progress
         ) as beside:
-            beside.began("boot")
-            time.sleep(0.1)
+            first_of(beside, folder)
 
     again = json.loads((folder / events.RECORD).read_text())
     outcomes = [one["outcome"] for one in again]
