@@ -16,6 +16,7 @@ from typing import IO
 
 import pytest
 
+from enos import archive
 from enos.errors import MonitoringError
 from enos.metrics import gaps, saved
 from enos.metrics.agent.samples import Sample
@@ -24,11 +25,15 @@ from enos.metrics.annotations import lines
 from enos.metrics.database import Influx, OverHttp, program
 from enos.metrics.plan import File, agent_program, collectd_conf, influxdb_conf
 from enos.metrics.series import query
+from enos.phases import restore
+from enos.phases.metrics import SAVED
 from enos.process import Completed, LocalShell
 from enos.testbed import Host
+from enos.testing.recording import RecordingProgress
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 PERIOD = 0.5
+PASSWORD = "p'\"w"
 PACKAGES = ["collectd-core", "python3-pymysql", "influxdb"]
 
 
@@ -64,7 +69,7 @@ class Station:
     @property
     def database(self) -> Influx:
         url = f"http://127.0.0.1:{self.port}"
-        return Influx(url=url, link=OverHttp(), user="enos", password="p'\"w")
+        return Influx(url=url, link=OverHttp(), user="enos", password=PASSWORD)
 
     def start(self, name: str) -> None:
         root = self.place / "root"
@@ -95,6 +100,8 @@ class Station:
             except MonitoringError:
                 pass
             assert time.monotonic() < deadline, self.logs()
+            for name, process in self.running.items():
+                assert process.poll() is None, f"{name} has ended: {self.logs()}"
             time.sleep(0.1)
 
     def logs(self) -> str:
@@ -140,7 +147,7 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
         "url": f"http://{bind}",
         "database": "enos",
         "user": "enos",
-        "password": "p'\"w",
+        "password": PASSWORD,
     }
     settings = json.dumps({"interval": PERIOD, "writer": writer})
     files = {
@@ -166,6 +173,7 @@ def test_a_machine_is_measured_and_its_agent_tells_its_cost(station: Station) ->
     found = {one.measure: one for one in query(station.database, hosts=["here"])}
 
     assert {"memory", "load", "net_rx", "agent_cpu", "agent_waiting"} <= found.keys()
+    assert found.keys() >= {gaps.CONTAINERS, *gaps.LOSSES}
     # Ticks are counted in 10 ms, the time between two samples more finely.
     most = 1.2 * (os.cpu_count() or 1)
     assert 0 < found["cpu"].points[-1][1] <= most
@@ -219,37 +227,48 @@ def test_a_collector_that_ended_leaves_a_gap_that_is_named(station: Station) -> 
     station.until(lambda: station.beats() > before + 1)
 
 
-def test_saved_measures_give_the_same_answers_elsewhere(
-    station: Station, tmp_path: Path
+def test_measures_from_an_archive_give_the_same_answers_elsewhere(
+    station: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     happened = [{"time": time.time(), "kind": "phase", "what": 'a "b", c'}]
     station.database.write(lines(happened))
     station.stop("collectd")
     ask = ("SELECT * FROM /.*/ GROUP BY *", "SELECT mean(value) FROM cpu")
     before = [station.database.ask(statement) for statement in ask]
-    folder, shell = tmp_path / "saved", Here(session="enos-metrics-test")
-
-    saved.save(
-        Host(name="here", address="127.0.0.1"),
-        folder,
-        shell,
-        place=station.place,
-        port=station.backup,
-    )
+    file = archived(station, tmp_path / "enos-demo")
     station.database.command('DROP DATABASE "enos"')
-    data, influxd = tmp_path / "data", station.place / "root/usr/bin/influxd"
-    url = saved.revive(folder, data, influxd, shell)
+    monkeypatch.setenv("PATH", f"{station.place}/root/usr/bin", prepend=os.pathsep)
+    data, progress = tmp_path / "data", RecordingProgress()
+    here = restore.Place(data=data, cache=tmp_path)
+    to = f"http://enos@127.0.0.1:{station.port}"
+    there = restore.Place(to=to, password=PASSWORD, cache=tmp_path)
+
     try:
+        url = restore.run(file, here, progress)
         revived = Influx(url=url, link=OverHttp())
         assert [revived.ask(statement) for statement in ask] == before
-        assert saved.revive(folder, data, influxd, shell) == url
-        count = saved.feed(folder, station.database)
+        assert restore.run(file, here, progress) == url
+        restore.run(file, there, progress)
         assert [station.database.ask(statement) for statement in ask] == before
     finally:
         os.kill(int((data / saved.PID).read_text()), signal.SIGKILL)
         station.start("collectd")
 
-    assert count > 100
+
+def archived(station: Station, directory: Path) -> Path:
+    """Return an archive of an experiment directory with the station's measures."""
+    saved.save(
+        Host(name="here", address="127.0.0.1"),
+        directory / "results" / SAVED,
+        Here(),
+        place=station.place,
+        port=station.backup,
+    )
+    file = directory.with_suffix(".tar.zst")
+    plan = archive.plan_backup(None, directory, secrets=(PASSWORD,))
+    archive.write(plan, file, shell=LocalShell(), progress=RecordingProgress())
+    assert archive.verify(file).ok
+    return file
 
 
 def test_a_database_that_is_gone_cannot_be_saved_and_says_so(
