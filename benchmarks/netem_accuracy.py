@@ -146,7 +146,7 @@ def table(answers: Iterable[Mapping[str, Any]]) -> str:
     lines = [f"| {head} |", "| --- " * (1 + len(columns)) + "|"]
     for question, said in rows.items():
         shown = question.replace(",", ", ").replace("=", " ")
-        cells = (said.get(column, "") for column in columns)
+        cells = (said.get(column, "not measured") for column in columns)
         lines.append(f"| {shown} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
