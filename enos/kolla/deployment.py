@@ -157,7 +157,9 @@ def destroy(
     images: bool = False,
 ) -> None:
     """Remove OpenStack from the nodes: containers, volumes, configuration."""
-    words = ("destroy", CONFIRM, *(("--include-images",) if images else ()))
+    # Not on localhost, which kolla counts among the hosts: nothing of it is there.
+    whole = ("--include-images",) if images else ()
+    words = ("destroy", CONFIRM, "--limit", "!localhost", *whole)
     plan = kolla_command(deployment, words)
     with progress.step(plan.title) as step:
         run(plan, shell=shell, step=step)

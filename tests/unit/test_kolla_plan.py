@@ -14,13 +14,14 @@ from enos.ansible import inventory as ini
 from enos.errors import CapabilityError, ConfigError
 from enos.kolla import globals as variables
 from enos.kolla import prechecks, site
-from enos.kolla.deployment import kolla_command, plan_runs
+from enos.kolla.deployment import destroy, kolla_command, plan_runs
 from enos.kolla.inventory import parse_multinode
 from enos.kolla.nodes import Node
 from enos.kolla.plan import Deployment, Installed, Place, Wish, plan_deployment
 from enos.kolla.releases import RELEASES, Release, release
 from enos.kolla.switches import switch
 from enos.testbed import Host, Network, Nic, Testbed
+from enos.testing import RecordingProgress, RecordingShell
 from enos.toolenvs import LOCKS
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "kolla"
@@ -257,6 +258,19 @@ def test_prechecks_that_passed_are_known_here_and_on_machines_made_alike(
     assert prechecks.passed(placed("two"), remembered) == "before"
     assert prechecks.passed(placed("two"), None) == ""
     assert prechecks.passed(placed("two", node=CONFINED), remembered) == ""
+
+
+def test_openstack_is_removed_from_the_machines_and_not_from_here(
+    tmp_path: Path,
+) -> None:
+    shell = RecordingShell()
+    deployment = replace(plan(), place=Place(root=tmp_path, sockets=tmp_path / "s"))
+
+    destroy(deployment, shell=shell, progress=RecordingProgress())
+
+    (argv,) = shell.argvs
+    assert argv[1] == "destroy"
+    assert argv[argv.index("--limit") + 1] == "!localhost"
 
 
 def test_a_lane_groups_hosts_by_its_own_services_only() -> None:
