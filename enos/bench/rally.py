@@ -89,9 +89,19 @@ def env_spec(clouds_yaml: str, cloud: str = "") -> dict[str, Any]:
     return {"existing@openstack": spec}
 
 
-def run_folder(root: Path, workload: Workload, now: datetime) -> Path:
-    """Return the folder for a run: one of the same workload cut short, or a new one."""
-    wanted = _identity(workload)
+def run_folder(
+    root: Path, workload: Workload, now: datetime, *, under: str = ""
+) -> Path:
+    """Return the folder for a run: one of the same workload cut short, or a new one.
+
+    Args:
+        root: holds the folders of all runs.
+        workload: of `load_workload`.
+        now: names a new folder.
+        under: tells under what conditions it runs; others are another run.
+
+    """
+    wanted = _identity(workload, under)
     for folder in sorted(root.glob(f"bench-*-{workload.name}"), reverse=True):
         mark = folder / "identity"
         same = mark.exists() and mark.read_text(encoding="ascii") == wanted
@@ -108,6 +118,7 @@ def run_workload(
     results: Path,
     profiler: Profiler | None = None,
     traffic: Plays | None = None,
+    under: str = "",
 ) -> tuple[ScenarioResult, ...]:
     """Run what is not done yet and return the results of all; see `judge`.
 
@@ -118,6 +129,7 @@ def run_workload(
         results: of `run_folder`; made when missing.
         profiler: for the runs that are to be traced.
         traffic: runs the scenarios of Shaker, when there are any.
+        under: as of `run_folder`.
 
     Raises:
         CapabilityError: the bench host has no Python.
@@ -135,7 +147,7 @@ def run_workload(
 
     if traffic is not None:
         traffic.check(_ahead(workload.shaker, places))
-    _prepare(workload, results)
+    _prepare(workload, results, under)
     parts: list[Callable[[], None]] = [
         lambda: _measure(workload.runs, bench, spec, places, profiler),
         lambda: _play(workload.shaker, traffic, places),
@@ -245,7 +257,7 @@ def _ahead(runs: Iterable[R], places: Mapping[str, Path]) -> tuple[R, ...]:
     return tuple(run for run in runs if not (places[run.key] / "outcome.json").exists())
 
 
-def _prepare(workload: Workload, results: Path) -> None:
+def _prepare(workload: Workload, results: Path, under: str) -> None:
     results.mkdir(parents=True, exist_ok=True)
     write_atomically(results / "run.yml", workload.path.read_text(encoding="utf-8"))
     tasks = results / "tasks"
@@ -254,11 +266,11 @@ def _prepare(workload: Workload, results: Path) -> None:
     for run in workload.ordered:
         text = run.task if isinstance(run, Run) else run.text or f"# {run.alias}\n"
         write_atomically(tasks / f"{places[run.key]}.yml", text)
-    write_atomically(results / "identity", _identity(workload))
+    write_atomically(results / "identity", _identity(workload, under))
 
 
-def _identity(workload: Workload) -> str:
-    keys = "\n".join(run.key for run in workload.ordered)
+def _identity(workload: Workload, under: str) -> str:
+    keys = "\n".join([*(run.key for run in workload.ordered), *filter(None, [under])])
     return sha256(keys.encode()).hexdigest()
 
 

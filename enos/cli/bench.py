@@ -9,6 +9,8 @@ from enos.cli.opening import opened
 from enos.cli.options import Options, common
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from enos.phases.bench import Outcome
 
 
@@ -27,9 +29,7 @@ def command(
     options: Options, workload: Path, events: Path | None, *, no_events: bool
 ) -> None:
     """Run the scenarios of a workload; fails when one of them, or its SLA, fails."""
-    from enos.bench import rally, tracing
     from enos.config.events import Timeline
-    from enos.events import judge
     from enos.phases import bench
     from enos.phases import events as meanwhile
 
@@ -44,12 +44,36 @@ def command(
         asked = Timeline() if no_events else meanwhile.asked(session, events)
         outcome = bench.run(session, workload, asked)
     _tell(outcome, options)
-    judge(outcome.events)
-    rally.judge(outcome.results)
-    tracing.judge(outcome.results)
-    if outcome.measured:
-        outcome.measured.require()
+    _judge(outcome, options)
     options.console.next_command("enos backup")
+
+
+def _judge(outcome: "Outcome", options: Options) -> None:
+    """Raise the first failure of a run; the others are told as warnings before."""
+    from enos import events
+    from enos.bench import rally, tracing
+    from enos.errors import EnosError
+    from enos.phases import network
+
+    judges: list[Callable[[], None]] = [
+        lambda: events.judge(outcome.events),
+        lambda: network.judge(outcome.problem),
+        lambda: rally.judge(outcome.results),
+        lambda: tracing.judge(outcome.results),
+    ]
+    if outcome.measured:
+        judges.append(outcome.measured.require)
+    failures: list[EnosError] = []
+    for judge in judges:
+        try:
+            judge()
+        except EnosError as failure:
+            failures.append(failure)
+    for other in failures[1:]:
+        details = f": {'; '.join(other.details.splitlines())}" if other.details else ""
+        options.console.warn(f"{other.message}{details}")
+    if failures:
+        raise failures[0]
 
 
 def _foresee(options: Options, file: Path | None) -> None:
@@ -72,7 +96,14 @@ def _tell(outcome: "Outcome", options: Options) -> None:
     rows = summary(outcome.results)
     if options.json:
         several = [one.to_json() for one in outcome.events]
-        whole = {"folder": str(outcome.folder), "scenarios": rows, "events": several}
+        measured = outcome.measured.to_json() if outcome.measured else None
+        whole = {
+            "folder": str(outcome.folder),
+            "scenarios": rows,
+            "events": several,
+            "network": {"ok": not outcome.problem, "problem": outcome.problem},
+            "measured": measured,
+        }
         options.console.result_json(whole)
         return
     for row in rows:

@@ -1,6 +1,6 @@
 """`enos bench`: a workload run on the testbed, its results and verdicts kept."""
 
-import time
+import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,9 +14,10 @@ from enos.bench.results import ScenarioResult
 from enos.bench.shaker.scenario import Where
 from enos.bench.workload import Workload, load_workload
 from enos.config.events import Timeline
+from enos.errors import EnosError
 from enos.events import Happened
 from enos.metrics.gaps import Coverage
-from enos.phases import events, metrics, trace, traffic
+from enos.phases import events, metrics, network, trace, traffic
 from enos.phases.session import Session, phase
 
 
@@ -25,6 +26,7 @@ class Outcome:
     """Where the results are and what they say, and what became of the events.
 
     Attributes:
+        problem: why the network was not emulated to the end, empty when it was.
         measured: whether the machines were, all along; None without monitoring.
 
     """
@@ -32,6 +34,7 @@ class Outcome:
     folder: Path
     results: tuple[ScenarioResult, ...]
     events: tuple[Happened, ...] = ()
+    problem: str = ""
     measured: Coverage | None = None
 
 
@@ -61,38 +64,67 @@ def run(session: Session, name: Path, timeline: Timeline | None = None) -> Outco
 
     Raises:
         StateError: before `init`, since most scenarios boot an image from there; a
-            workload that only measures between nodes goes on after `up`.
+            workload that only measures between nodes goes on after `up`. Or `tc` did
+            not end.
+        EmulationError: a host does not emulate what it was told.
 
     """
     timeline = events.asked(session) if timeline is None else timeline
     workload = load(name, session)
     session.require(needed(workload))
     profiler = trace.profiler(session, workload)
-    began = time.time()
+    emulated = network.in_force(session)
+    under, now = network.fingerprint(emulated, timeline), datetime.now(UTC)
     with phase(session, "bench") as running:
         inner, directory = running.session, session.directory
-        folder = rally.run_folder(directory.results, workload, datetime.now(UTC))
+        folder = rally.run_folder(directory.results, workload, now, under=under)
+        running.facts["results"] = str(folder.relative_to(directory.path))
+        network.keep(emulated, folder)
         if profiler:
             trace.keep_lab(inner, folder)
         bench = bench_of(inner)
         spec = _spec(inner, bench)
         names = plan(workload)
-        with events.beside(inner, timeline, names, folder, session.progress) as beside:
-            results = rally.run_workload(
-                workload,
-                replace(bench, began=beside.began),
-                spec=spec,
-                results=folder,
-                profiler=profiler,
-                traffic=traffic.traffic(inner, workload, bench, spec),
-            )
+        beside = events.beside(inner, timeline, names, folder, session.progress)
+        try:
+            with beside as meanwhile:
+                results = rally.run_workload(
+                    workload,
+                    replace(bench, began=meanwhile.began),
+                    spec=spec,
+                    results=folder,
+                    profiler=profiler,
+                    traffic=traffic.traffic(inner, workload, bench, spec),
+                    under=under,
+                )
+        except EnosError:
+            _looked_back(inner, folder, emulated, now)
+            raise
+        problem, measured = _looked_back(inner, folder, emulated, now)
         if profiler:
-            trace.keep_figures(folder)
-        measured = metrics.covered(inner, folder, began)
-        running.facts["results"] = str(folder.relative_to(directory.path))
+            trace.keep_analyses(inner, folder)
     return Outcome(
-        folder=folder, results=results, events=beside.happened, measured=measured
+        folder=folder,
+        results=results,
+        events=meanwhile.happened,
+        problem=problem,
+        measured=measured,
     )
+
+
+def _looked_back(
+    session: Session, folder: Path, emulated: network.Emulated, now: datetime
+) -> tuple[str, Coverage | None]:
+    """Keep whether the network was emulated, and all was measured, to the end."""
+    problem = network.keep(emulated, folder, network.lost(session, emulated))
+    return problem, metrics.covered(session, folder, _began(folder, now))
+
+
+def _began(folder: Path, now: datetime) -> float:
+    """Return when a run began, in epoch seconds: it may have been gone on with."""
+    outcomes = map(Path.read_bytes, folder.glob("*/outcome.json"))
+    began = (float(json.loads(one).get("began") or 0.0) for one in outcomes)
+    return min([now.timestamp(), *filter(None, began)])
 
 
 def needed(workload: Workload) -> str:

@@ -126,6 +126,15 @@ def keep_figures(folder: Path) -> None:
     write_atomically(folder / FIGURES, tables.as_csv(rows))
 
 
+def keep_analyses(session: Session, folder: Path) -> None:
+    """Write a run's figures and a page beside each trace; raises TraceError."""
+    with session.progress.step("what the traces tell") as step:
+        keep_figures(folder)
+        for one in _scenarios(folder):
+            step.awaiting(f"pages of `{one.name}`")
+            write_pages([one])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traced:
     """A scenario of a run, and files with its traces.

@@ -110,6 +110,20 @@ def test_a_run_that_was_cut_short_is_gone_on_with(
     assert run_folder(root, load, later) != first
 
 
+def test_under_other_conditions_it_is_another_run(
+    tmp_path: Path, load: Workload
+) -> None:
+    root = tmp_path / "results"
+    first = run_folder(root, load, NOW, under="20 ms")
+    with pytest.raises(AssertionError):
+        run_workload(load, bench(tmp_path), spec={}, results=first, under="20 ms")
+
+    later = datetime(2027, 1, 1, tzinfo=UTC)
+    assert run_folder(root, load, later, under="20 ms") == first
+    assert run_folder(root, load, later, under="25 ms") != first
+    assert run_folder(root, load, later) != first
+
+
 def test_results_at_home_need_no_bench_host(tmp_path: Path, load: Workload) -> None:
     results = tmp_path / "results" / "run"
     for name in folders(load.runs).values():

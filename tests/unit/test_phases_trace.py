@@ -239,6 +239,19 @@ def test_pages_and_figures_are_written_beside_the_traces(
     assert "list,1,REST time,0.005,s,1" in rows
 
 
+def test_a_traced_run_ends_with_its_figures_and_a_page_beside_each_trace(
+    traced: tuple[trace.Traced, ...], tmp_path: Path
+) -> None:
+    run = traced[0].run
+    with opened(tmp_path) as session:
+        trace.keep_analyses(session, run)
+
+    place = run / "01-boot" / "traces"
+    pages = sorted(path.name for path in place.glob("*.html"))
+    assert pages == ["boot-0001-aaaa.html", "boot-0002-abbb.html"]
+    assert (run / "traces.csv").exists()
+
+
 def test_without_a_lab_the_hosts_are_their_own_places(
     traced: tuple[trace.Traced, ...],
 ) -> None:

@@ -12,7 +12,7 @@ OUTCOME, OUTPUT, PAGE = "outcome.json", "shaker.json", "report.html"
 GAP = "gap.json"
 """In place of an outcome: why it could not be run. A run that goes on tries again."""
 
-_NOT_RUN = {"error": "it was not run", "seconds": 0}
+_NOT_RUN: dict[str, Any] = {"error": "it was not run", "seconds": 0}
 
 
 def result(run: ShakerRun, place: Path) -> ScenarioResult:

@@ -1,0 +1,113 @@
+"""The network a benchmark runs on: asked of the hosts, and kept with the results."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from enos import netem
+from enos.config.events import Timeline
+from enos.errors import EmulationError, EnosError, StateError
+from enos.phases import byhand, tc
+from enos.phases.session import Session
+from enos.state.directory import write_atomically
+
+FILE = "network.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emulated:
+    """What is emulated.
+
+    Attributes:
+        backend: empty where nothing is.
+        by_hand: what was set over the experiment file.
+        commands: host name → what it was told.
+
+    """
+
+    backend: str = ""
+    by_hand: tuple[byhand.Written, ...] = ()
+    commands: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        several = [dict(one) for one in self.by_hand]
+        told = dict(self.commands)
+        return {"backend": self.backend, "set": several, "commands": told}
+
+
+def in_force(session: Session) -> Emulated:
+    """Return what the hosts emulate; nothing is asked of them where `tc` was not run.
+
+    Raises StateError after a `tc` that did not end, and EmulationError naming the host
+    where it is not, or no longer, what was planned.
+    """
+    record = session.directory.load().phases.get("tc")
+    if record is None:
+        return Emulated()
+    if record.status != "done":
+        raise StateError(
+            "the network is not, or only in part, what was asked: `tc` did not end",
+            hint="run `enos tc` again, or `enos tc --reset` to emulate nothing",
+        )
+    backend = netem.Backend(str(record.facts["backend"]))
+    plan, sockets = tc.planned(session), session.directory.sockets
+    with session.progress.step("asking the hosts what they emulate"):
+        netem.check(
+            plan, session.testbed, session.shell, backend=backend, sockets=sockets
+        )
+    told = netem.commands(plan, backend)
+    return Emulated(
+        backend=str(backend),
+        by_hand=byhand.read(session.directory),
+        commands={host: mine.text for host, mine in told.items()},
+    )
+
+
+def lost(session: Session, emulated: Emulated) -> str:
+    """Return why the network is no longer what it was, empty when it is."""
+    try:
+        now = in_force(session)
+    except EnosError as error:
+        return error.message
+    return "" if now == emulated else "it was changed meanwhile"
+
+
+def keep(emulated: Emulated, folder: Path, problem: str = "") -> str:
+    """Write beside a run's results what was emulated; return why it was not all along.
+
+    Args:
+        emulated: of `in_force`.
+        folder: of the run.
+        problem: of `lost`; one that an earlier part of the run had is kept.
+
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / FILE
+    if not problem and file.exists():  # of an earlier part of the run
+        problem = json.loads(file.read_text(encoding="utf-8"))["problem"]
+    text = json.dumps({**emulated.to_json(), "problem": problem}, indent=2)
+    write_atomically(file, text + "\n")
+    return problem
+
+
+def judge(problem: str) -> None:
+    """Raise EmulationError when the network was not what it should be all along."""
+    if problem:
+        raise EmulationError(
+            f"the network of the run was not emulated to its end: {problem}",
+            hint="the results are kept; for those of that network run `enos tc`, then"
+            " `enos bench` again",
+        )
+
+
+def fingerprint(emulated: Emulated, timeline: Timeline) -> str:
+    """Return what tells runs under other conditions apart; empty for none at all."""
+    if emulated == Emulated() and timeline == Timeline():
+        return ""
+    conditions = [emulated.to_json(), asdict(timeline)]
+    plain = json.dumps(conditions, sort_keys=True, default=str)
+    return sha256(plain.encode()).hexdigest()
