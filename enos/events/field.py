@@ -23,6 +23,7 @@ PATIENCE = 300.0  # seconds a machine may take for an event: services stop slowl
 BRIEF = 10.0  # seconds it may take to renew its lease
 TRIES = 60  # once a second: a machine that was started answers SSH by then
 MACHINES = "machines"
+_SH = ("sh", "-s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,18 +68,21 @@ class Field:
             return run_on(
                 self.shell,
                 host,
-                ("sh", "-s"),
+                _SH,
                 stdin=script,
                 check=False,
                 timeout=timeout,
                 sockets=self.sockets,
             )
         except ProcessError as late:
-            return Completed(argv=("sh", "-s"), returncode=255, stderr=late.message)
+            return _late(late)
 
     def locally(self, script: str) -> Completed:
-        """Run a script on this machine."""
-        return self.shell.run(("sh", "-s"), stdin=script, check=False, timeout=PATIENCE)
+        """Run a script on this machine; a timeout counts as a failure."""
+        try:
+            return self.shell.run(_SH, stdin=script, check=False, timeout=PATIENCE)
+        except ProcessError as late:
+            return _late(late)
 
 
 def look(where: Field) -> Found:
@@ -224,7 +228,7 @@ def _bringing_back(plan: EventsPlan, where: Field) -> str:
         lines.append(_until(host, where))
         told = plan.before.get(host.name)
         if told:
-            again = shlex.join(ssh_argv(host, ("sh", "-s"), sockets=where.sockets))
+            again = shlex.join(ssh_argv(host, _SH, sockets=where.sockets))
             lines.append(f"{again} <<'EMULATION' || exit 1\n{told.script}\nEMULATION")
     return "\n".join(lines) + "\n"
 
@@ -235,6 +239,10 @@ def _until(host: Host, where: Field) -> str:
         f"n=0; until {answer} </dev/null; do n=$((n + 1)); "
         f"[ $n -lt {TRIES} ] || exit 1; sleep 1; done"
     )
+
+
+def _late(late: ProcessError) -> Completed:
+    return Completed(argv=_SH, returncode=255, stderr=late.message)
 
 
 def _failures(done: Mapping[str, Completed]) -> dict[str, str]:

@@ -1,7 +1,7 @@
 # What a host does for the events of a run, and how it undoes them by itself.
-# Sent to `sh -s` after the assignments of FOLDER, UNIT, LEASE and TABLE, and before the
-# calls; also kept in FOLDER as the program of the watch, which heals the host when enos
-# has not renewed the lease for LEASE seconds.
+# Sent to `sh -s` after the assignments of FOLDER, UNIT, LEASE, TABLE, ABSENCE and KEPT,
+# and before the calls; also kept in FOLDER as the program of the watch, which heals the
+# host when enos has not renewed the lease for LEASE seconds.
 set -eu
 umask 077
 PATH=$PATH:/usr/sbin:/sbin
@@ -27,11 +27,18 @@ settle() {
 arm() {
     echo begun >lease
     : >armed
+    set --
+    for name in $KEPT; do
+        eval "value=\${$name-}"
+        # shellcheck disable=SC2154 # set by eval
+        [ -z "$value" ] || set -- "$@" "$name=$value"
+    done
     if [ -d /run/systemd/system ] && [ "$(id -u)" = 0 ] &&
         command -v systemd-run >/dev/null; then
-        systemd-run --quiet --collect --unit "$UNIT" sh "$FOLDER/events.sh" watch 8<&-
+        systemd-run --quiet --collect --unit "$UNIT" \
+            env "$@" sh "$FOLDER/events.sh" watch 8<&-
     else
-        env -i PATH="$PATH" setsid sh "$FOLDER/events.sh" watch \
+        env -i PATH="$PATH" "$@" setsid sh "$FOLDER/events.sh" watch \
             </dev/null >"$FOLDER/log" 2>&1 8<&- &
     fi
 }
@@ -117,7 +124,7 @@ heal() {
     for list in paused stopped; do
         [ -e $list ] || continue
         for container in $(cat $list); do
-            un$list "$container" || failed=1
+            gone "$container" || un$list "$container" || failed=1
         done
         [ $failed = 1 ] || rm $list
     done
@@ -160,6 +167,13 @@ engine() {
 
 status() {
     engine inspect --type container --format '{{.State.Status}}' "$1"
+}
+
+# Nothing is left to undo for a container that was removed meanwhile. Where the engine
+# does not answer, none is gone.
+gone() {
+    all=$(engine ps --all --format '{{.Names}}') || return 1
+    ! echo "$all" | grep -qx "$1"
 }
 
 GRACE=10 # seconds a service has to end by itself, as with `docker stop`

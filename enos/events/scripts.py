@@ -17,6 +17,12 @@ from enos.netem.commands import clearing_script
 
 FOLDER = "/run/enos-events"
 UNIT = "enos-events"
+REACHING = (
+    "PATH", "HOME", "SSH_AUTH_SOCK",
+    "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_CERT_PATH",
+    "DOCKER_TLS_VERIFY", "XDG_RUNTIME_DIR",
+)  # fmt: skip
+"""Variables by which programs find the Docker and the hosts that enos does."""
 LEASE = 30
 """Seconds without a sign of life from enos after which a host heals itself."""
 _END = "END-OF-FILE-BY-ENOS"
@@ -29,12 +35,14 @@ class Place:
     Attributes:
         unit: name of the transient systemd unit of the watch.
         lease: seconds.
+        kept: names of variables that the watch takes over from what arms it.
 
     """
 
     folder: str = FOLDER
     unit: str = UNIT
     lease: int = LEASE
+    kept: tuple[str, ...] = ()
 
     def script(self, *calls: str) -> str:
         """Return an sh script that has the functions of `host.sh` and calls some."""
@@ -44,6 +52,7 @@ class Place:
             "LEASE": str(self.lease),
             "TABLE": TABLE,
             "ABSENCE": absence(),
+            "KEPT": " ".join(self.kept),
         }
         assigned = [f"{name}={shlex.quote(value)}" for name, value in names.items()]
         functions = files("enos.events").joinpath("host.sh").read_text("utf-8")

@@ -18,6 +18,7 @@ from enos.config.events import LinkChange, Partition, Timeline
 from enos.config.timeline import load_timeline
 from enos.errors import ConfigError, listed
 from enos.events import EventsPlan, Field, Found, Ground, Happened, Place
+from enos.events.scripts import REACHING
 from enos.phases import tc
 from enos.phases.session import Session
 from enos.progress import Progress
@@ -247,7 +248,7 @@ def _field(session: Session) -> Field:
         testbed=session.testbed,
         shell=session.shell,
         progress=session.progress,
-        here=Place(folder=str(folder), unit=unit),
+        here=Place(folder=str(folder), unit=unit, kept=REACHING),
         sockets=directory.sockets,
     )
 

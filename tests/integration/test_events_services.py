@@ -29,6 +29,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
 HERE = Host(name="this-1", address="this-1", groups=("grp1",))
 MARK = f"enos_test_{uuid4().hex[:6]}"
 NAMES = (f"{MARK}_api", f"{MARK}_agent")
+GONE = f"{MARK}_gone"
 
 
 def docker(*words: str) -> str:
@@ -66,7 +67,8 @@ def containers() -> Iterator[tuple[str, ...]]:
             docker("run", "--detach", "--init", "--name", name, MARK, "/sleep", "600")
         yield NAMES
     finally:
-        subprocess.run(("docker", "rm", "-f", *NAMES), check=False, capture_output=True)
+        gone = ("docker", "rm", "-f", *NAMES, GONE)
+        subprocess.run(gone, check=False, capture_output=True)
         docker("rmi", "-f", made)
 
 
@@ -199,3 +201,40 @@ def test_a_service_that_does_not_run_fails_its_event_by_name(
     assert end.ok
     assert status(api) == "exited"  # not enos's doing, so not undone
     docker("start", api)
+
+
+def test_a_container_that_was_removed_meanwhile_is_healed(
+    containers: tuple[str, ...], where: Field
+) -> None:
+    api, agent = containers
+    docker("run", "--detach", "--init", "--name", GONE, MARK, "/sleep", "600")
+    plan = planned(where, switch(0.0, "stop", GONE), switch(0.0, "stop", agent))
+    told: list[Happened] = []
+
+    with Conductor(plan, where, told.append) as conductor:
+        conductor.began("load")
+        until(agent, "exited")
+        docker("rm", "--force", GONE)
+
+    assert told[-1].errors == {}
+    assert conductor.healed
+    assert (status(api), status(agent)) == ("running", "running")
+    assert not Path(where.place.folder).exists()
+
+
+def test_the_watch_finds_docker_where_enos_does(where: Field) -> None:
+    place = replace(where.here, lease=1, kept=("DOCKER_HOST", "SSH_AUTH_SOCK"))
+    undo = {"machines": 'echo "$DOCKER_HOST ${SSH_AUTH_SOCK-none} ${OTHER-none}" >seen'}
+    env = {**os.environ, "DOCKER_HOST": "unix:///it's here", "OTHER": "not kept"}
+    env.pop("SSH_AUTH_SOCK", None)
+
+    for script in (place.arming(undo), place.script("enter", "begin machines")):
+        subprocess.run(("sh", "-s"), input=script, text=True, env=env, check=True)
+    seen = Path(place.folder) / "seen"
+    deadline = time.monotonic() + 60
+    while not (Path(place.folder) / "healed").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+    assert seen.read_text() == "unix:///it's here none none\n"
+    assert finish((), where, here=True) == ({}, {})

@@ -8,11 +8,20 @@ from pathlib import Path
 import pytest
 
 from enos.config.events import Heal, Partition, Timeline
-from enos.errors import EmulationError
-from enos.events import Conductor, EventsPlan, Field, Ground, Happened, Place
+from enos.errors import EmulationError, ProcessError
+from enos.events import (
+    Conductor,
+    EventsPlan,
+    Field,
+    Ground,
+    Happened,
+    Place,
+    finish,
+)
 from enos.events.planner import plan_events
 from enos.testbed import Host, Network, Nic, Testbed
 from enos.testing import RecordingProgress, RecordingShell
+from enos.testing.recording import Answer, Call
 
 CUT = Partition(at=0.0, text="partition", pairs=(("core", "edge"),))
 HEAL = Heal(at=0.0, text="heal")
@@ -168,3 +177,22 @@ def test_an_event_is_punctual_by_the_end_of_the_one_before(
     assert free < due <= begun <= done[0] <= second_free <= second_begun <= done[1]
     assert second_due == due
     assert told.ended["partition"] == told.ended["heal"] == "waited"
+
+
+def test_hosts_heal_also_when_healing_here_takes_too_long(where: Field) -> None:
+    shell = where.shell
+    assert isinstance(shell, RecordingShell)
+
+    def late(_: Call) -> Answer:
+        raise ProcessError("`sh -s` took longer than 300 s")
+
+    shell.script("sh -s", late)
+    Path(where.here.folder).mkdir()
+
+    healed, errors = finish(("node-2", "node-3"), where, here=True)
+
+    assert healed == {}
+    assert errors == {"this machine": "`sh -s` took longer than 300 s"}
+    finished = [one for one in shell.calls if one.stdin.endswith("\nfinish\n")]
+    assert {one.argv[0] for one in finished} == {"sh", "ssh"}
+    assert len(finished) == 3
