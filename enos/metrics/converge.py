@@ -89,7 +89,8 @@ def remove(
     """Remove all of it, measures included; harmless where nothing is."""
     spec = {"place": str(PLACE), "units": [AGENT, DATABASE], "remove": True}
     with progress.step("Remove the monitoring"):
-        _require(on_each(testbed.hosts, lambda host: _run(shell, host, spec, sockets)))
+        done = on_each(testbed.hosts, lambda host: _run(shell, host, spec, sockets))
+        _require(done, what="keeps its monitoring")
 
 
 def _ready(database: Influx) -> None:
@@ -139,7 +140,7 @@ def _run(
     )
 
 
-def _require(done: Mapping[str, Completed]) -> None:
+def _require(done: Mapping[str, Completed], *, what: str = "is not monitored") -> None:
     failed = {host: one for host, one in done.items() if not one.ok}
     if not failed:
         return
@@ -152,4 +153,4 @@ def _require(done: Mapping[str, Completed]) -> None:
         message = f"{host} cannot be monitored: {why}"
         raise CapabilityError(message, hint=hint, details=details)
     hint = "run the same command again: it goes on from there"
-    raise MonitoringError(f"{host} is not monitored: {why}", hint=hint, details=details)
+    raise MonitoringError(f"{host} {what}: {why}", hint=hint, details=details)

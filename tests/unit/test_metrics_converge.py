@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from enos.config.monitoring import Monitoring
-from enos.errors import CapabilityError, MonitoringError
+from enos.errors import CapabilityError, ConfigError, MonitoringError
 from enos.metrics import converge
 from enos.metrics.database import at
 from enos.metrics.hosts.install import LACKING, NEEDED
@@ -117,8 +117,25 @@ def test_removal_reaches_every_machine() -> None:
     assert [spec["remove"] for spec in specs(shell)] == [True, True]
 
 
+def test_a_machine_that_cannot_be_reached_keeps_its_monitoring_not_the_others() -> None:
+    shell = RecordingShell()
+    dead = BED.hosts[0]
+    shell.on(f"*{dead.address}*", stderr="No route to host", returncode=255)
+
+    with pytest.raises(MonitoringError, match=f"{dead.name} keeps its monitoring: No"):
+        converge.remove(BED, shell, RecordingProgress())
+
+    assert [spec["remove"] for spec in specs(shell)] == [True, True]
+
+
+def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
+    with pytest.raises(ConfigError, match="holds a password") as refused:
+        at("http://me:pw-word@10.0.0.9:8086")
+    assert "pw-word" not in refused.value.message + refused.value.hint
+
+
 def test_an_address_may_carry_an_account_and_must_be_http() -> None:
-    found = at("http://me:pw@10.0.0.9:8086")
+    found = at("http://me@10.0.0.9:8086", "pw")
 
     assert (found.url, found.user, found.password) == (
         "http://10.0.0.9:8086",
