@@ -1,8 +1,10 @@
 import io
 import json
 import logging
+import time
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +14,7 @@ from enos.bench.host import Bench
 from enos.bench.measure import Measure
 from enos.bench.rally import run_workload
 from enos.bench.results import as_csv, summary
-from enos.bench.shaker import flent, runner
+from enos.bench.shaker import flent, node, nodes, runner
 from enos.bench.shaker.execution import Traffic, folder_of
 from enos.bench.shaker.outcome import result
 from enos.bench.shaker.page import page, points
@@ -21,9 +23,9 @@ from enos.bench.shaker.samples import found, weighted
 from enos.bench.shaker.scenario import ShakerRun, Where, alias_of
 from enos.bench.shaker.setting import PORT, Guests, Setting, credentials, options
 from enos.bench.workload import load_workload
-from enos.errors import CapabilityError, ConfigError
+from enos.errors import BenchmarkError, CapabilityError, ConfigError, ProcessError
 from enos.testbed import Host, Network, Nic, Testbed
-from enos.testing import RecordingProgress, RecordingShell
+from enos.testing import Answer, Call, RecordingProgress, RecordingShell
 from tests.conftest import Golden
 
 OUTPUT = Path(__file__).parents[1] / "golden" / "bench" / "shaker.json"
@@ -347,6 +349,64 @@ def test_a_password_is_kept_out_of_messages_and_of_tracebacks() -> None:
     assert "login of ***" in out.getvalue()
     assert "with base 10: '***'" in out.getvalue()
     assert "s3cret" not in out.getvalue()
+
+
+def test_a_node_out_of_reach_does_not_hide_why_a_scenario_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(_: Call) -> Answer:
+        raise ProcessError("`ssh` did not end within 60 s")
+
+    shell, progress = RecordingShell(), RecordingProgress()
+    shell.on("ssh *node.py*", stdout='{"event": "foreign"}\n{"event": "ready"}\n')
+    shell.script("ssh *rm -f *", unreachable)
+    monkeypatch.setattr(nodes, "_place", lambda *_: PurePosixPath("python"))
+    bench = Bench(host=TESTBED.hosts[0], cache=tmp_path, shell=shell, progress=progress)
+    placed = agents(("core", "edge"), TESTBED, "")
+
+    with (
+        pytest.raises(BenchmarkError, match="Shaker ended"),
+        nodes.running(placed, TESTBED, bench, endpoint="c:1", logs=tmp_path),
+    ):
+        raise BenchmarkError("Shaker ended")
+
+    names = sorted({one.host for one in placed})
+    foreign, *others = progress.warnings
+    assert all(f"`{name}`" in foreign for name in names)
+    assert "an iperf3 server of somebody else" in foreign
+    assert sorted(told.split("`")[1] for told in others) == names
+
+
+def test_an_iperf3_that_cannot_start_is_given_up_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ended:
+        returncode = 1
+
+        def poll(self) -> int:
+            return self.returncode
+
+    starts, told = [], []
+
+    def start(_: Path) -> Ended:
+        starts.append(1)
+        return Ended()
+
+    def tell(event: str, **more: object) -> None:
+        told.append((event, more))
+        (tmp_path / "token").unlink(missing_ok=True)
+
+    (tmp_path / "token").write_text("mine")
+    monkeypatch.setattr(node, "_iperf3", start)
+    monkeypatch.setattr(node, "tell", tell)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    started: dict[str, Any] = {"iperf3": Ended()}
+
+    node._stay(tmp_path, "mine", started)
+
+    assert len(starts) == 5
+    assert told == [("lost", {"agent": "iperf3", "status": 1})]
+    assert started == {}
 
 
 def test_pairs_on_the_same_computes_are_told_apart() -> None:

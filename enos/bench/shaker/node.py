@@ -9,7 +9,8 @@ agents keep their files. All ends when ``token`` is gone or says something else,
 nobody reads the output any more: enos was killed.
 
 Standard output carries one JSON object a line: ``{"event": "ready"}``, ``alive``,
-``lost`` (an agent ended by itself) and ``ended``.
+``lost`` (an agent or iperf3 ended by itself), ``foreign`` (somebody else's server has
+the port of iperf3 and is used) and ``ended``.
 """
 
 import contextlib
@@ -29,6 +30,7 @@ from typing import Any
 PORT = 5201  # where clients that are told no port look for iperf3
 _WAIT = 30  # seconds for an earlier one in the same folder to end
 _BEAT = 3
+_SOON, _EARLY = 2, 5  # seconds after its start, and how often, iperf3 may end
 _PATIENCE = 20_000  # milliseconds; without figures the agent does not start at all
 _RETRIES = 100_000  # the server is started after the agents
 _PR_SET_PDEATHSIG = 1
@@ -55,7 +57,9 @@ def main(folder: Path) -> None:
         _take(lock.fileno())
         (folder / "work").mkdir(exist_ok=True)
         with contextlib.suppress(UnheardError), _group() as started:
-            if job["iperf3"] and not _answers(PORT):
+            if job["iperf3"] and _answers(PORT):
+                tell("foreign", port=PORT)
+            elif job["iperf3"]:
                 started["iperf3"] = _iperf3(folder)
             for name in job["agents"]:
                 started[name] = _agent(name, job, folder)
@@ -67,13 +71,17 @@ def main(folder: Path) -> None:
 def _stay(
     folder: Path, token: str, started: "dict[str, subprocess.Popen[bytes]]"
 ) -> None:
-    beat = time.monotonic()
+    beat = since = time.monotonic()
+    early = 0
     while _wanted(folder, token):
         time.sleep(0.2)
         for name, process in list(started.items()):
             if process.poll() is None:
                 continue
-            if name == "iperf3":  # it may give up after a client that went away
+            # it may give up after a client that went away, but not time and again
+            if name == "iperf3" and early < _EARLY:
+                early = early + 1 if time.monotonic() - since < _SOON else 0
+                since = time.monotonic()
                 started[name] = _iperf3(folder)
             else:
                 del started[name]

@@ -12,7 +12,7 @@ from enos.bench import environment
 from enos.bench.environment import AGENT, install, interpreter, packages
 from enos.bench.host import Bench
 from enos.bench.shaker.placement import MINION, Agent
-from enos.errors import BenchmarkError
+from enos.errors import BenchmarkError, ProcessError, listed
 from enos.remote import on_each, run_on, ssh_argv
 from enos.testbed import Host, Testbed
 
@@ -28,6 +28,7 @@ class Watched:
 
     Attributes:
         lost: agents that ended by themselves.
+        foreign: whether traffic goes to an iperf3 server somebody else has there.
         last: what it wrote last that is no event.
 
     """
@@ -37,6 +38,7 @@ class Watched:
     over: threading.Event = field(default_factory=threading.Event)
     started: bool = False
     lost: list[str] = field(default_factory=list)
+    foreign: bool = False
     last: str = ""
 
     def line(self, text: str) -> None:
@@ -50,6 +52,8 @@ class Watched:
             self.ready.set()
         elif event["event"] == "lost":
             self.lost.append(str(event["agent"]))
+        elif event["event"] == "foreign":
+            self.foreign = True
 
 
 def missing(
@@ -107,11 +111,14 @@ def running(
             argv = ssh_argv(host, command, sockets=bench.sockets)
             log = logs / f"agent-{host.name}.log"
             thread = threading.Thread(
-                target=_follow, args=(bench, argv, log, watched[host.name])
+                target=_follow,
+                args=(bench, argv, log, watched[host.name]),
+                daemon=True,  # a node out of reach must not keep enos from ending
             )
             thread.start()
             threads.append(thread)
         _await_all(watched.values())
+        _tell_foreign(watched.values(), bench)
         yield watched
     finally:
         on_each(hosts, lambda host: _dismiss(host, bench))
@@ -170,6 +177,21 @@ def _await_all(several: Iterable[Watched]) -> None:
         )
 
 
+def _tell_foreign(several: Iterable[Watched], bench: Bench) -> None:
+    names = [one.host.name for one in several if one.foreign]
+    if names:
+        bench.progress.warn(
+            f"an iperf3 server of somebody else answers on {listed(names)} and is used"
+        )
+
+
 def _dismiss(host: Host, bench: Bench) -> None:
+    """Tell a node's agents to end; without word from enos they end as well."""
     command = ("rm", "-f", str(folder(host) / "token"))
-    run_on(bench.shell, host, command, check=False, sockets=bench.sockets, timeout=60)
+    try:
+        run_on(
+            bench.shell, host, command, check=False, sockets=bench.sockets, timeout=60
+        )
+    except ProcessError as error:
+        told = f"the agents on `{host.name}` were not told to end: {error.message}"
+        bench.progress.warn(told)
