@@ -81,7 +81,7 @@ def run(session: Session, name: Path, timeline: Timeline | None = None) -> Outco
         running.facts["results"] = str(folder.relative_to(directory.path))
         network.keep(emulated, folder)
         if profiler:
-            trace.keep_lab(inner, folder)
+            trace.keep_lab(inner, folder, timeline)
         bench = bench_of(inner)
         spec = _spec(inner, bench)
         names = plan(workload)

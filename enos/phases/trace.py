@@ -11,6 +11,7 @@ import yaml
 
 from enos.bench.tracing import Profiler
 from enos.bench.workload import Workload
+from enos.config.events import LinkChange, Timeline
 from enos.errors import CapabilityError, ConfigError, TraceError, listed
 from enos.kolla.globals import is_on
 from enos.phases import tc
@@ -111,8 +112,18 @@ def lab(session: Session) -> Lab:
     )
 
 
-def keep_lab(session: Session, folder: Path) -> None:
-    """Write down beside a run's results what lay between the hosts meanwhile."""
+def keep_lab(session: Session, folder: Path, timeline: Timeline) -> None:
+    """Write down beside a run's results what lies between the hosts as it begins.
+
+    Warns of events that change it meanwhile: no trace is counted with those delays.
+    """
+    changes = (one for one in timeline.events if isinstance(one, LinkChange))
+    slower = [one for one in changes if any(spec.delay for spec in one.specs)]
+    if slower:
+        session.progress.warn(
+            f"events change delays (`{slower[0].text}`): what traces say of the time "
+            "between hosts counts with the delays from before"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(to_json(lab(session)), indent=2) + "\n"
     write_atomically(folder / LAB, text)

@@ -12,12 +12,15 @@ import pytest
 
 from enos import plugins
 from enos.bench.workload import Workload, load_workload
+from enos.config.constraints import ConstraintSpec
+from enos.config.events import LinkChange, Timeline
 from enos.errors import CapabilityError, ConfigError, TraceError
 from enos.phases import tc, trace
 from enos.phases.session import Session, Workshop, phase, starting
 from enos.testbed import Host, Network, Nic, Testbed
 from enos.testing import FakeProvider, RecordingProgress, RecordingShell
 from enos.traces.crossings import Lab
+from enos.units import Duration, Percent
 
 POINTS = [
     {"id": "a", "parent": "t", "kind": "wsgi", "edge": edge, "us": us, "host": "c",
@@ -153,10 +156,26 @@ def test_the_round_trips_of_the_emulation_are_kept_with_the_run(
         with phase(session, "tc"):
             pass
         folder = session.directory.results / "bench-1-x"
-        trace.keep_lab(session, folder)
+        trace.keep_lab(session, folder, Timeline())
         (found,) = kept(folder, "01-boot", "aaaa")
     assert found.lab.between(one, other) == pytest.approx(0.025)
     assert found.lab.database == session.testbed.with_role("control")[0].name
+
+
+def test_events_that_change_delays_in_a_traced_run_are_warned_of(
+    tmp_path: Path,
+) -> None:
+    lossy = ConstraintSpec(src="control", dst="compute", loss=Percent(1))
+    slower = ConstraintSpec(src="control", dst="compute", delay=Duration(ms=50))
+    with opened(tmp_path) as session:
+        for spec in (lossy, slower):
+            change = LinkChange(at=1.0, text="delay 50ms", specs=(spec,))
+            folder = session.directory.results / "bench-1-x"
+            trace.keep_lab(session, folder, Timeline(events=(change,)))
+        progress = session.progress
+    assert isinstance(progress, RecordingProgress)
+    (warning,) = progress.warnings
+    assert "`delay 50ms`" in warning
 
 
 def kept(run: Path, scenario: str, *traces: str) -> tuple[trace.Traced, ...]:
