@@ -2,8 +2,10 @@
 
 import csv
 import json
-import os
-import signal
+import pickle
+import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,12 +17,20 @@ from enos.bench import environment, rally
 from enos.bench.environment import AGENT, SHAKER, install, interpreter, packages
 from enos.bench.host import Bench
 from enos.bench.rally import judge, run_workload
+from enos.bench.results import ScenarioResult
 from enos.bench.shaker.execution import Traffic
 from enos.bench.shaker.setting import Guests, Setting
 from enos.bench.workload import Workload, load_workload
 from enos.config.constraints import ConstraintSpec, NetworkConstraints
 from enos.errors import BenchmarkError, CapabilityError
-from enos.netem import apply, plan_emulation, probe_backend, reset
+from enos.netem import (
+    apply,
+    measure,
+    pairs_to_measure,
+    plan_emulation,
+    probe_backend,
+    reset,
+)
 from enos.testing import RecordingProgress
 from enos.testing.namespaces import NamespaceTestbed
 from enos.units import Duration, Rate
@@ -28,7 +38,6 @@ from enos.units import Duration, Rate
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.timeout(300),
-    pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root"),
 ]
 SCENARIO = """
 title: between namespaces
@@ -36,7 +45,7 @@ execution:
   tests:
     - {title: Ping, class: flent, method: ping, time: 1}
     - {title: TCP, class: iperf3, time: 2}
-    - {title: UDP, class: iperf3, udp: true, bandwidth: 5M, time: 2}
+    - {title: UDP, class: iperf3, udp: true, bandwidth: 18M, time: 2}
     - {title: Words, class: shell, script: "echo ${HOME}"}
 """
 
@@ -97,13 +106,15 @@ def no_guests() -> Guests:
 
 
 @pytest.fixture
-def shaped(place: Place) -> Iterator[None]:
-    """20 ms and 20 Mbit/s between the nodes, each way."""
+def shaped(place: Place) -> Iterator[float]:
+    """20 ms and 20 Mbit/s between the nodes, each way; yields the round trip before."""
     net, progress = place.net, RecordingProgress()
     choice = probe_backend(net.testbed, net.shell, progress)
     plan = plan_emulation(NetworkConstraints(constraints=(ASKED,)), net.testbed)
+    pairs = pairs_to_measure(plan, net.testbed)
+    before = measure(pairs, net.testbed, net.shell, progress, rates=False)
     apply(plan, net.testbed, net.shell, progress, backend=choice.backend)
-    yield
+    yield before.pairs[0].trips.median or 0.0
     reset(net.testbed, net.shell, progress)
 
 
@@ -115,21 +126,36 @@ def workload(folder: Path, text: str) -> Workload:
 
 
 def processes(words: str) -> tuple[str, ...]:
-    """Return the command lines of processes that hold these words."""
+    """Return those of this module with these words: command lines and their folder."""
     found = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             line = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            line += f" in {entry.with_name('cwd').readlink()}"
         except OSError:
             continue
-        if words in line:
+        if words in line and str(environment.PLACE) in line:
             found.append(line)
     return tuple(found)
 
 
-@pytest.mark.usefixtures("shaped")
+def as_asked(link: ScenarioResult, before: float) -> None:
+    """See that the figures are those of `ASKED`, over a round trip of so many ms."""
+    found = {(one.test, one.metric): one for one in link.measures}
+    rtt = found["Ping", "rtt"]
+    assert rtt.place == "node-1 to node-2"
+    assert statistics.median(rtt.values) == pytest.approx(40 + before, abs=3)
+    assert found["Ping", "loss"].mean == 0
+    assert 5 < (found["TCP", "throughput"].mean or 0) < 20
+    assert min(found["TCP", "tcp_rtt"].values) > 35
+    assert (found["UDP", "sent"].mean or 0) == pytest.approx(18, rel=0.05)
+    assert (found["UDP", "loss"].mean or 0) < 5, "of 90 % of the rate most arrives"
+    units = (found["UDP", "jitter"].unit, found["Words", "duration"].unit)
+    assert units == ("ms", "s")
+
+
 def test_agents_measure_what_was_shaped_and_leave_nothing(
-    tmp_path: Path, place: Place
+    tmp_path: Path, place: Place, shaped: float
 ) -> None:
     load = workload(
         tmp_path,
@@ -146,16 +172,7 @@ def test_agents_measure_what_was_shaped_and_leave_nothing(
 
     assert link.ok, link.verdict
     assert place.begun[-2:] == ["link", "here"]
-    found = {(one.test, one.metric): one for one in link.measures}
-    rtt = found["Ping", "rtt"]
-    assert rtt.place == "node-1 to node-2"
-    assert rtt.mean == pytest.approx(40, rel=0.25)
-    assert found["Ping", "loss"].mean == 0
-    assert 5 < (found["TCP", "throughput"].mean or 0) < 20
-    assert min(found["TCP", "tcp_rtt"].values) > 35
-    assert (found["UDP", "sent"].mean or 0) == pytest.approx(5, rel=0.2)
-    assert found["UDP", "jitter"].unit == "ms"
-    assert found["Words", "duration"].unit == "s"
+    as_asked(link, before=shaped)
     assert not guests.ok
     assert "set `enable_heat: true`" in guests.error
     assert here.ok, here.verdict
@@ -191,8 +208,25 @@ def test_a_program_that_is_missing_is_a_gap_before_the_run(
     assert not only.ok
 
 
-# the child of a process with threads only starts programs, then it is killed
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+KILLED = """
+import pickle, sys
+from enos.bench import environment, rally
+from enos.bench.host import Bench
+from enos.bench.shaker.execution import Traffic
+from enos.bench.shaker.setting import Setting
+from enos.bench.workload import load_workload
+from enos.testing import RecordingProgress
+shell, testbed, cache, place, file, results = pickle.loads(sys.stdin.buffer.read())
+environment.PLACE = rally.PLACE = place
+bench = Bench(
+    host=testbed.hosts[0], cache=cache, shell=shell, progress=RecordingProgress()
+)
+traffic = Traffic(bench=bench, setting=Setting(testbed=testbed, spec={}, guests=None))
+load = load_workload(file)
+rally.run_workload(load, bench, spec={}, results=results, traffic=traffic)
+"""
+
+
 def test_agents_end_when_enos_is_killed_and_the_run_goes_on(
     tmp_path: Path, place: Place
 ) -> None:
@@ -201,24 +235,23 @@ def test_agents_end_when_enos_is_killed_and_the_run_goes_on(
         "shaker: {file: mine.yml, between: [grp1, grp2], network: api,"
         " args: {time: 20}}\n",
     )
-    results = tmp_path / "results"
-    child = os.fork()
-    if child == 0:  # the one that is killed
-        try:
-            run_workload(
-                load, place.bench, spec={}, results=results, traffic=place.traffic()
-            )
-        finally:
-            os._exit(1)
-    until(lambda: len(processes("shaker.agent.agent")) == 2)
-    until(lambda: '"testing"' in log(results))
-
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    results, bench = tmp_path / "results", place.bench
+    net = (bench.shell, place.net.testbed, bench.cache, environment.PLACE)
+    runs = f"{environment.PLACE}/shaker-runs"
+    program = (sys.executable, "-c", KILLED)
+    with subprocess.Popen(program, stdin=subprocess.PIPE) as enos:
+        assert enos.stdin
+        enos.stdin.write(pickle.dumps((*net, load.path, results)))
+        enos.stdin.close()
+        until(lambda: len(processes("shaker.agent.agent")) == 2)
+        until(lambda: '"testing"' in log(results))
+        assert processes("iperf3 -s -p 5201")
+        assert processes(runs)
+        enos.kill()
 
     until(lambda: not processes("shaker.agent.agent"))
     until(lambda: not processes("iperf3 -s -p 5201"))
-    until(lambda: not processes(f"{environment.PLACE}/runs"))
+    until(lambda: not processes(runs))
     assert not (results / "01-mine" / "outcome.json").exists()
     (tmp_path / "short.yml").write_text(
         "execution: {tests: [{title: Ping, class: flent, method: ping, time: 1}]}\n"
