@@ -1,5 +1,6 @@
 """Events on namespaces of this machine: seen by traffic, healed by themselves."""
 
+import math
 import os
 import pickle
 import re
@@ -8,10 +9,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Self
 
 import pytest
@@ -36,7 +37,7 @@ from enos.testing.namespaces import NamespaceTestbed
 from enos.testing.recording import RecordingProgress
 from enos.units import Duration
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
 BASE = NetworkConstraints(default_delay=Duration(ms=5))
 APART = (("grp1", "grp3"),)
@@ -44,8 +45,14 @@ SLOWER = tuple(
     ConstraintSpec(src=one, dst=other, delay=Duration(ms=30))
     for one, other in (("grp1", "grp3"), ("grp3", "grp1"))
 )
+PATIENCE = 60.0  # seconds for what takes one on an idle machine
 STATE = """tc qdisc show; iptables -t raw -S; ipset list -n; nft list tables
 awk '{ print $1 }' /proc/net/netfilter/nfnetlink_queue; ls -A /run"""
+
+
+@pytest.fixture(autouse=True)
+def _however_busy_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("enos.events.record.LATE", math.inf)
 
 
 @pytest.fixture(scope="module")
@@ -86,17 +93,37 @@ def said(net: NamespaceTestbed, place: int, *command: str) -> str:
 
 def until(told: list[Happened], number: int) -> None:
     """Wait until an event has ended."""
-    while not any(one.number == number and one.ended for one in told):
+    wait(lambda: any(one.number == number and one.ended for one in told))
+
+
+def wait(wanted: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not wanted():
+        assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
+def reaches(net: NamespaceTestbed, place: int, target: str) -> bool:
+    return "1 received" in said(net, place, "ping", "-c1", "-W10", target)
+
+
+def cut_off(net: NamespaceTestbed, place: int, target: str) -> bool:
+    return "1 received" not in said(net, place, "ping", "-c1", "-W1", target)
+
+
 class Pings:
-    """Pings a host ten times a second from another, with the time of each answer."""
+    """Pings a host ten times a second from another, with the time of each answer.
+
+    Attributes:
+        last: the number of the last one that was answered.
+
+    """
 
     def __init__(self, net: NamespaceTestbed, source: int, target: str) -> None:
         host = net.testbed.hosts[source]
         pid = net.shell.entries[host.address]
         self.answers: list[tuple[float, float]] = []
+        self.last = 0
         self._process = subprocess.Popen(
             ["nsenter", "-t", str(pid), "-n", "ping", "-D", "-n", "-i", "0.1", target],
             stdout=subprocess.PIPE,
@@ -115,15 +142,18 @@ class Pings:
 
     def _read(self) -> None:
         for line in self._process.stdout or ():
-            found = re.match(r"\[([\d.]+)\].*time=([\d.]+)", line)
+            found = re.match(r"\[([\d.]+)\].*icmp_seq=(\d+).*time=([\d.]+)", line)
             if found:
-                self.answers.append((float(found[1]), float(found[2])))
+                self.last = int(found[2])
+                self.answers.append((float(found[1]), float(found[3])))
 
-    def longest_gap(self) -> tuple[float, float]:
-        """Return when the longest silence began and how long it was."""
-        times = [moment for moment, _ in self.answers]
-        gaps = pairwise(times)
-        return max(((a, b - a) for a, b in gaps), key=lambda gap: gap[1])
+    def between(self, begin: float, end: float) -> list[float]:
+        """Return the round trips, in ms, of the answers that came in this time."""
+        return [rtt for when, rtt in self.answers if begin < when < end]
+
+    def until(self, count: int, since: float = 0.0) -> None:
+        """Wait until so many answers have come since a moment."""
+        wait(lambda: len(self.between(since, math.inf)) >= count)
 
 
 def test_a_partition_in_the_middle_of_traffic_shows_and_heals_on_time(
@@ -142,17 +172,24 @@ def test_a_partition_in_the_middle_of_traffic_shows_and_heals_on_time(
         Pings(net, 0, "10.99.0.2") as near,
         Conductor(plan, field(net, tmp_path / "here"), told.append) as conductor,
     ):
+        apart.until(3)
+        near.until(3)
         conductor.began("load")
         until(told, 2)
-        time.sleep(0.5)
+        apart.until(3, since=time.time())
+        near.until(3, since=time.time())
 
-    began, length = apart.longest_gap()
     cut, healed = [one for one in told if one.ended and one.number]
-    assert cut.at is not None
-    assert healed.ended is not None
-    assert cut.at - 0.2 < began < (cut.ended or 0)
-    assert 1.5 < length < healed.ended - cut.at + 0.3
-    assert near.longest_gap()[1] < 0.5
+    assert cut.offset is not None
+    assert cut.ended is not None
+    assert healed.at is not None
+    assert healed.offset is not None
+    assert cut.offset >= 0.5
+    assert healed.offset >= 2.5
+    silent = apart.between(cut.ended, healed.at)
+    assert len(silent) <= 1  # one that was answered before and read after
+    assert apart.last - len(apart.answers) >= 5
+    assert len(near.answers) > 0.9 * near.last
     judge([one for one in told if one.ended])
     assert [said(net, n, "sh", "-c", STATE) for n in range(3)] == before
 
@@ -167,18 +204,18 @@ def test_a_partition_holds_for_every_address_in_both_directions(
         conductor.began("load")
         until(told, 1)
         for place, target in ((0, "10.99.0.3"), (0, "fd00:99::3"), (2, "fd00:99::1")):
-            assert "1 received" not in said(net, place, "ping", "-c1", "-W1", target)
-        assert "1 received" in said(net, 1, "ping", "-c1", "-W1", "10.99.0.3")
+            assert cut_off(net, place, target)
+        assert reaches(net, 1, "10.99.0.3")
         at_device = said(net, 0, "nft", "list", "table", "netdev", "enos_events")
         assert ("hook egress" in at_device) == ("node-1" in ground.egress)
 
-    assert "1 received" in said(net, 0, "ping", "-c1", "-W1", "10.99.0.3")
+    assert reaches(net, 0, "10.99.0.3")
 
 
 REACHES = """
 import socket, sys
 knock = socket.socket()
-knock.settimeout(1)
+knock.settimeout(3)
 print(knock.connect_ex(("10.99.0.3", int(sys.argv[1]))) != 11)  # EAGAIN: no answer
 """
 
@@ -205,24 +242,24 @@ def test_a_change_of_links_holds_until_the_run_ends(
     net: NamespaceTestbed, ground: Ground, tmp_path: Path
 ) -> None:
     told: list[Happened] = []
-    plan = planned(ground, LinkChange(at=0.7, text="delay 30ms", specs=SLOWER))
+    plan = planned(ground, LinkChange(at=0.0, text="delay 30ms", specs=SLOWER))
 
     with (
         Pings(net, 0, "10.99.0.3") as pings,
         Conductor(plan, field(net, tmp_path / "here"), told.append) as conductor,
     ):
+        pings.until(7)
         conductor.began("load")
         until(told, 1)
-        time.sleep(0.7)
+        pings.until(7, since=time.time() + 0.1)
 
     change, end = [one for one in told if one.ended]
     assert change.at
     assert change.ended
     assert end.at
-    span = (change.ended + 0.1, end.at)
-    earlier = [rtt for when, rtt in pings.answers if when < change.at]
-    later = [rtt for when, rtt in pings.answers if span[0] < when < span[1]]
-    assert sorted(later)[len(later) // 2] - sorted(earlier)[len(earlier) // 2] > 20
+    earlier = pings.between(0.0, change.at)
+    later = pings.between(change.ended + 0.1, end.at)
+    assert median(later) - median(earlier) > 20
     check(
         plan_emulation(BASE, net.testbed),
         net.testbed,
@@ -235,7 +272,9 @@ KILLED = """
 import pickle, sys, time
 from enos.events import Conductor
 plan, where = pickle.loads(sys.stdin.buffer.read())
-with Conductor(plan, where, lambda one: print(one.outcome, flush=True)) as conductor:
+def tell(one):
+    print(one.outcome, flush=True)
+with Conductor(plan, where, tell, pulse=0.5) as conductor:
     conductor.began("load")
     time.sleep(60)
 """
@@ -244,7 +283,7 @@ with Conductor(plan, where, lambda one: print(one.outcome, flush=True)) as condu
 def test_links_heal_by_themselves_when_enos_is_killed(
     net: NamespaceTestbed, ground: Ground, tmp_path: Path
 ) -> None:
-    lease = 3
+    lease = 6
     before = [said(net, n, "sh", "-c", STATE) for n in range(3)]
     plan = planned(
         ground,
@@ -263,17 +302,16 @@ def test_links_heal_by_themselves_when_enos_is_killed(
         assert set(told) <= {b"running", b"done", b"waited", b"late"}
         os.kill(enos.pid, signal.SIGKILL)
         killed = time.time()
-    assert "1 received" not in said(net, 0, "ping", "-c1", "-W1", "10.99.0.3")
+    assert cut_off(net, 0, "10.99.0.3")
 
-    while "1 received" not in said(net, 0, "ping", "-c1", "-W1", "10.99.0.3"):
-        assert time.time() < killed + 20
-    while any("armed" in said(net, n, "ls", "/run/enos-events") for n in (0, 2)):
-        assert time.time() < killed + 20
+    wait(lambda: not cut_off(net, 0, "10.99.0.3"))
+    left = ("ls", "/run/enos-events")
+    wait(lambda: not any("armed" in said(net, n, *left) for n in (0, 2)))
     healed, errors = finish(plan.hosts, where, here=False)
 
     assert errors == {}
     assert set(healed) == {"node-1", "node-3"}
-    assert all(lease - 2 < moment - killed < lease + 6 for moment in healed.values())
+    assert all(0 < moment - killed < lease + 15 for moment in healed.values())
     assert [said(net, n, "sh", "-c", STATE) for n in range(3)] == before
 
 
@@ -292,7 +330,7 @@ def test_the_next_command_heals_what_a_killed_enos_left(
     for _ in range(2):
         assert finish(plan.hosts, where, here=False) == ({}, {})
 
-    assert "1 received" in said(net, 0, "ping", "-c1", "-W1", "10.99.0.3")
+    assert reaches(net, 0, "10.99.0.3")
     conductor.__exit__(None, None, None)
     assert [said(net, n, "sh", "-c", STATE) for n in range(3)] == before
 
@@ -319,4 +357,4 @@ def test_a_host_that_refuses_an_event_is_named_and_the_run_goes_on(
     assert heal.errors.keys() == {"node-1"}
     assert late.outcome == "not reached"
     assert end.ok
-    assert "1 received" in said(net, 0, "ping", "-c1", "-W1", "10.99.0.3")
+    assert reaches(net, 0, "10.99.0.3")

@@ -114,7 +114,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
 def test_a_machine_is_paused_and_goes_on(nodes: Nodes) -> None:
     told: list[Happened] = []
     with Conductor(
-        nodes.plan((0.0, "pause"), (4.0, "unpause")),
+        nodes.plan((0.0, "pause"), (9.0, "unpause")),
         nodes.where,
         told.append,
         pulse=1.0,

@@ -1,6 +1,7 @@
 """Services that events stop and pause: real containers of this machine's Docker."""
 
 import io
+import operator
 import os
 import pickle
 import re
@@ -25,7 +26,7 @@ from enos.testbed import Host, Testbed
 from enos.testing.namespaces import NamespaceShell
 from enos.testing.recording import RecordingProgress
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 HERE = Host(name="this-1", address="this-1", groups=("grp1",))
 MARK = f"enos_test_{uuid4().hex[:6]}"
 NAMES = (f"{MARK}_api", f"{MARK}_agent")
@@ -97,7 +98,16 @@ def status(name: str) -> str:
     return docker("inspect", "--format", "{{.State.Status}}", name)
 
 
-def until(name: str, wanted: str, seconds: float = 15) -> float:
+def befell(name: str, since: float) -> list[str]:
+    """Return what was done to a container, as Docker tells."""
+    kinds = ("pause", "unpause", "stop", "start")
+    wanted = (f"event={kind}" for kind in kinds)
+    filters = (word for one in (f"container={name}", *wanted) for word in ("-f", one))
+    span = (f"--since={since:.6f}", f"--until={time.time():.6f}")
+    return docker("events", *span, *filters, "--format", "{{.Action}}").splitlines()
+
+
+def until(name: str, wanted: str, seconds: float = 60) -> float:
     """Wait for a status; return the seconds it took."""
     began = time.monotonic()
     while status(name) != wanted:
@@ -114,22 +124,25 @@ def test_services_pause_stop_and_come_back_at_their_time(
     plan = planned(
         where,
         switch(0.0, "pause", MARK.replace("_", "-")),
-        switch(1.5, "unpause", MARK),
-        switch(2.0, "stop", f"{MARK}-api"),
-        switch(4.0, "start", f"{MARK}-api"),
+        switch(0.3, "unpause", MARK),
+        switch(0.6, "stop", f"{MARK}-api"),
+        switch(0.9, "start", f"{MARK}-api"),
     )
+    began = time.time()
     assert plan.steps[0].tasks["this-1"].steps == (f"pause {agent}", f"pause {api}")
 
     with Conductor(plan, where, told.append) as conductor:
         conductor.began("load")
-        until(api, "paused")
-        until(agent, "paused")
-        until(agent, "running")
-        until(api, "exited")
-        assert status(agent) == "running"
-        until(api, "running")
+        deadline = time.monotonic() + 120
+        while not any(one.number == 4 and one.ended for one in told):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
     assert [one.errors for one in told if one.ended] == [{}] * 5
+    offsets = [one.offset or 0.0 for one in told if one.ended and one.number]
+    assert all(map(operator.ge, offsets, (0.0, 0.3, 0.6, 0.9)))
+    assert befell(api, began) == ["pause", "unpause", "stop", "start"]
+    assert befell(agent, began) == ["pause", "unpause"]
     assert not Path(where.place.folder).exists()
 
 
@@ -151,7 +164,9 @@ KILLED = """
 import pickle, sys, time
 from enos.events import Conductor
 plan, where = pickle.loads(sys.stdin.buffer.read())
-with Conductor(plan, where, lambda one: print(one.outcome, flush=True)) as conductor:
+def tell(one):
+    print(one.outcome, flush=True)
+with Conductor(plan, where, tell, pulse=0.5) as conductor:
     conductor.began("load")
     time.sleep(60)
 """
@@ -161,7 +176,7 @@ def test_services_come_back_by_themselves_when_enos_is_killed(
     containers: tuple[str, ...], where: Field
 ) -> None:
     api, agent = containers
-    where = replace(where, place=replace(where.place, lease=3))
+    where = replace(where, place=replace(where.place, lease=6))
     plan = planned(where, switch(0.0, "pause", api), switch(0.0, "stop", agent))
     with subprocess.Popen(
         (sys.executable, "-c", KILLED), stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -176,7 +191,9 @@ def test_services_come_back_by_themselves_when_enos_is_killed(
 
     until(api, "running")
     until(agent, "running")
+    deadline = time.monotonic() + 60
     while (Path(where.place.folder) / "armed").exists():
+        assert time.monotonic() < deadline
         time.sleep(0.05)
     healed, errors = finish(plan.hosts, where, here=False)
     assert set(healed) == {"this-1"}
