@@ -111,6 +111,14 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
         provider.release()
 
 
+def until(told: list[Happened], number: int) -> None:
+    """Wait until an event has ended, however it did."""
+    deadline = time.monotonic() + 120
+    while not any(one.number == number and one.ended for one in told):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_a_machine_is_paused_and_goes_on(nodes: Nodes) -> None:
     told: list[Happened] = []
     with Conductor(
@@ -120,11 +128,9 @@ def test_a_machine_is_paused_and_goes_on(nodes: Nodes) -> None:
         pulse=1.0,
     ) as conductor:
         conductor.began("load")
-        while not told or told[-1].outcome == "running":
-            time.sleep(0.05)
+        until(told, 1)
         assert not nodes.answers()
-        while told[-1].what != "unpause compute-1" or told[-1].outcome == "running":
-            time.sleep(0.05)
+        until(told, 2)
         assert nodes.answers()
 
     assert [one.errors for one in told if one.ended] == [{}] * 3
@@ -137,8 +143,7 @@ def test_a_machine_that_was_stopped_comes_back_with_its_links(nodes: Nodes) -> N
         nodes.plan((0.0, "stop"), (1.0, "start")), nodes.where, told.append, pulse=1.0
     ) as conductor:
         conductor.began("load")
-        while not any(one.what == "start compute-1" and one.ended for one in told):
-            time.sleep(0.05)
+        until(told, 2)
         nodes.emulated()
 
     assert [one.errors for one in told if one.ended] == [{}] * 3
