@@ -41,9 +41,12 @@ def remember(deployment: Deployment, remembered: Path | None) -> None:
 
 
 def _seal(deployment: Deployment) -> str:
+    # The folder of the experiment, where its SSH key is, makes no difference.
+    inventory = ini.render(deployment.inventory)
+    folder = str(deployment.place.root.parent)
     parts = (
         deployment.release.kolla_ansible,
-        ini.render(deployment.inventory),
+        inventory.replace(folder, ""),
         variables.render(deployment.variables),
         *(f"{name}: {node}" for name, node in sorted(deployment.nodes.items())),
     )

@@ -245,9 +245,11 @@ def test_prechecks_that_passed_are_known_here_and_on_machines_made_alike(
     tmp_path: Path,
 ) -> None:
     def placed(name: str, node: Node = BARE) -> Deployment:
-        place = Place(root=tmp_path / name, sockets=Path("/tmp/s"))
-        place.root.mkdir(exist_ok=True)
-        return replace(plan(node=node), place=place)
+        place = Place(root=tmp_path / name / "kolla", sockets=Path("/tmp/s"))
+        place.root.mkdir(exist_ok=True, parents=True)
+        key = tmp_path / name / "key"
+        hosts = tuple(replace(host, key=key) for host in SMALL.hosts)
+        return replace(plan(replace(SMALL, hosts=hosts), node=node), place=place)
 
     remembered = tmp_path / "remembered"
     assert prechecks.passed(placed("one"), remembered) == ""
