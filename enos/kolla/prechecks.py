@@ -43,7 +43,7 @@ def remember(deployment: Deployment, remembered: Path | None) -> None:
 def _seal(deployment: Deployment) -> str:
     # The folder of the experiment, where its SSH key is, makes no difference.
     inventory = ini.render(deployment.inventory)
-    folder = str(deployment.place.root.parent)
+    folder = str(deployment.place.root.parent.resolve())
     parts = (
         deployment.release.kolla_ansible,
         inventory.replace(folder, ""),

@@ -242,7 +242,7 @@ def test_prechecks_are_run_for_their_own_action_only() -> None:
 
 
 def test_prechecks_that_passed_are_known_here_and_on_machines_made_alike(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def placed(name: str, node: Node = BARE) -> Deployment:
         place = Place(root=tmp_path / name / "kolla", sockets=Path("/tmp/s"))
@@ -258,6 +258,9 @@ def test_prechecks_that_passed_are_known_here_and_on_machines_made_alike(
 
     assert prechecks.passed(placed("one"), remembered) == "here"
     assert prechecks.passed(placed("two"), remembered) == "before"
+    monkeypatch.chdir(tmp_path)
+    named = Place(root=Path("two/kolla"), sockets=Path("/tmp/s"))
+    assert prechecks.passed(replace(placed("two"), place=named), remembered) == "before"
     assert prechecks.passed(placed("two"), None) == ""
     assert prechecks.passed(placed("two", node=CONFINED), remembered) == ""
 
