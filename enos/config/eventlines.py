@@ -70,7 +70,10 @@ def _keyed(key: object, what: object, loc: Loc) -> Written | Unclear:
 
 def _worded(at: str, what: str, loc: Loc) -> Written | Unclear:
     """Return the mapping that ``partition grp1|grp3`` stands for."""
-    verb, *words = re.sub(r"\s*\|\s*", "|", what).split()
+    said = re.sub(r"\s*\|\s*", "|", what).split()
+    if not said:
+        return Unclear(loc, f"nothing is said to happen at {at}")
+    verb, *words = said
     if verb == "partition" and words:
         return loc, {"at": at, verb: " ".join(words)}
     if verb == "heal":

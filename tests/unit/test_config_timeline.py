@@ -153,6 +153,16 @@ def test_a_file_of_events_that_is_wrong_names_the_place(tmp_path: Path) -> None:
     assert "no group or role is called `grp7`" in failed.value.details
 
 
+@pytest.mark.parametrize("text", ["events: {10ms: ''}", "events: {10ms: ' '}"])
+def test_a_moment_at_which_nothing_happens_is_a_problem(
+    text: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError) as failed:
+        of(text, tmp_path)
+
+    assert "nothing is said to happen at 10ms" in failed.value.details
+
+
 @given(st.floats(0, 1e6), st.sampled_from(sorted(UNITS)))
 def test_a_moment_is_its_number_of_seconds(number: float, unit: str) -> None:
     text = f"{number:.6f}"
