@@ -151,8 +151,17 @@ def _misnamed(
                 if one not in known:
                     said = f"no group or role is called `{one}`"
                     yield place.problem(said, one_of(one, known), key=key)
-        if key in keys[:2] and names and not _couples(names, place.groups):
+        paired = key in keys[:2] and names and _readable(names)
+        if paired and not _couples(names, place.groups):
             yield place.problem("there is no other group", key=key)
+
+
+def _readable(names: Iterable[str]) -> bool:
+    """Tell whether every name, a range among them, says which names it stands for."""
+    try:
+        return all(expand(name) for name in names)
+    except ValueError:
+        return False
 
 
 def _muddled(

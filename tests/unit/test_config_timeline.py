@@ -153,6 +153,13 @@ def test_a_file_of_events_that_is_wrong_names_the_place(tmp_path: Path) -> None:
     assert "no group or role is called `grp7`" in failed.value.details
 
 
+def test_a_range_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as failed:
+        of("events: '5s: partition ['", tmp_path)
+
+    assert "`[` is not a range" in failed.value.details
+
+
 @pytest.mark.parametrize("text", ["events: {10ms: ''}", "events: {10ms: ' '}"])
 def test_a_moment_at_which_nothing_happens_is_a_problem(
     text: str, tmp_path: Path
