@@ -1,6 +1,8 @@
 """`enos bench`: a workload run on the testbed, its results and verdicts kept."""
 
 import json
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +14,7 @@ from enos.bench.authority import with_authority
 from enos.bench.host import Bench, bench_host
 from enos.bench.results import ScenarioResult
 from enos.bench.shaker.scenario import Where
+from enos.bench.tracing import Profiler
 from enos.bench.workload import Workload, load_workload
 from enos.config.events import Timeline
 from enos.errors import EnosError
@@ -83,20 +86,19 @@ def run(session: Session, name: Path, timeline: Timeline | None = None) -> Outco
         if profiler:
             trace.keep_lab(inner, folder, timeline)
         bench = bench_of(inner)
-        spec = _spec(inner, bench)
-        names = plan(workload)
+        spec, names = _spec(inner, bench), plan(workload)
         beside = events.beside(inner, timeline, names, folder, session.progress)
         try:
-            with beside as meanwhile:
-                results = rally.run_workload(
-                    workload,
-                    replace(bench, began=meanwhile.began),
-                    spec=spec,
-                    results=folder,
-                    profiler=profiler,
-                    traffic=traffic.traffic(inner, workload, bench, spec),
-                    under=under,
-                )
+            results, happened = _played(
+                inner,
+                workload,
+                bench,
+                beside,
+                spec=spec,
+                folder=folder,
+                profiler=profiler,
+                under=under,
+            )
         except EnosError:
             _looked_back(inner, folder, emulated, now)
             raise
@@ -106,10 +108,35 @@ def run(session: Session, name: Path, timeline: Timeline | None = None) -> Outco
     return Outcome(
         folder=folder,
         results=results,
-        events=meanwhile.happened,
+        events=happened,
         problem=problem,
         measured=measured,
     )
+
+
+def _played(
+    session: Session,
+    workload: Workload,
+    bench: Bench,
+    beside: AbstractContextManager[events.Beside],
+    *,
+    spec: Mapping[str, Any],
+    folder: Path,
+    profiler: Profiler | None,
+    under: str,
+) -> tuple[tuple[ScenarioResult, ...], tuple[Happened, ...]]:
+    """Run the scenarios and, beside them, the events; return what came of both."""
+    with beside as meanwhile:
+        results = rally.run_workload(
+            workload,
+            replace(bench, began=meanwhile.began),
+            spec=spec,
+            results=folder,
+            profiler=profiler,
+            traffic=traffic.traffic(session, workload, bench, spec),
+            under=under,
+        )
+    return results, meanwhile.happened
 
 
 def _looked_back(
