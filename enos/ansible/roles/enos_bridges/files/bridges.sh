@@ -1,13 +1,16 @@
 #!/bin/sh
 # Usage: bridges.sh EXTERNAL[,EXTERNAL…] TUNNEL DEVICE|- ADDRESS/LENGTH|-
 # Gives the external bridges that exist the user-space datapath, and puts DEVICE and
-# its ADDRESS on the bridge TUNNEL. Prints "changed" when it did something.
+# its ADDRESS on the bridge TUNNEL. Prints "changed" when it did something. Fails while the
+# switch does not answer; may then be run again.
 set -eu
-vsctl() { docker exec openvswitch_vswitchd ovs-vsctl "$@"; }
+vsctl() { docker exec openvswitch_vswitchd ovs-vsctl --timeout=30 "$@"; }
 
 for bridge in $(echo "$1" | tr , ' '); do
-    vsctl br-exists "$bridge" || continue
-    test "$(vsctl get bridge "$bridge" datapath_type)" = netdev && continue
+    # 2: there is no such bridge (ovs-vsctl(8)); anything else is no answer.
+    vsctl br-exists "$bridge" || { test $? = 2 && continue || exit 1; }
+    datapath=$(vsctl get bridge "$bridge" datapath_type)
+    test "$datapath" = netdev && continue
     vsctl set bridge "$bridge" datapath_type=netdev
     echo changed
 done
