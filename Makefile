@@ -6,7 +6,7 @@ PARTS := openssh-server openssh-client iproute2 iptables nftables ipset fping \
          iputils-ping iperf3 cpio qemu-system-x86 debootstrap docker.io chromium \
          redis-server
 
-.PHONY: demo killed monitoring partition traces traffic test check golden clean
+.PHONY: demo killed monitoring partition traces traffic test explore check golden clean
 
 demo: $(ENOS) ## the main job, end to end, on this machine
 	$(ENOS) deploy -f topologies/demo.yml
@@ -35,6 +35,9 @@ traces: $(VENV)/.dev ## traces of ENOS_EXPERIMENT, a running one with osprofiler
 
 test: $(VENV)/.dev parts ## every test but the main job
 	$(VENV)/bin/pytest -n 4 --dist loadfile -m "not e2e"
+
+explore: $(VENV)/.dev ## properties on inputs never tried before
+	$(VENV)/bin/pytest -n 4 --hypothesis-profile=explore tests/unit
 
 check: $(VENV)/.dev ## style, types, layers, spelling
 	$(VENV)/bin/ruff format --check .

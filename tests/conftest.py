@@ -12,7 +12,15 @@ from hypothesis import HealthCheck, settings
 settings.register_profile(
     "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.load_profile("unhurried")
+# The same inputs each time: a change fails for what it changes, not for its luck.
+settings.register_profile(
+    "repeatable", settings.get_profile("unhurried"), derandomize=True
+)
+# New inputs each time, and many: `make explore`.
+settings.register_profile(
+    "explore", settings.get_profile("unhurried"), max_examples=1000, print_blob=True
+)
+settings.load_profile("repeatable")  # --hypothesis-profile comes after this
 
 HERE = Path(__file__).parent
 collect_ignore = [  # programs that tests run elsewhere, with another Python

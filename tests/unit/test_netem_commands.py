@@ -200,124 +200,6 @@ def test_rates_alone_need_no_queue_and_alike_delays_share_one() -> None:
     assert queue.shaping == Shaping(delay=Duration(ms=1))
 
 
-def options(shaping: Shaping) -> dict[str, Any]:
-    """Return what ``tc -j qdisc show`` (iproute2 6.1) says of a shaping."""
-    found: dict[str, Any] = {
-        "limit": shaping.limit,
-        "delay": {
-            "delay": shaping.delay.ms / 1000,
-            "jitter": shaping.jitter.ms / 1000,
-            "correlation": shaping.delay_correlation.value / 100,
-        },
-        "ecn": False,
-        "gap": 1 if shaping.reorder.value else 0,
-    }
-    losses = shaping.losses
-    if isinstance(losses, GilbertElliott):
-        shares = {"p": losses.p, "r": losses.back, "1-h": losses.bad}
-        found["loss-gemodel"] = {name: one.value / 100 for name, one in shares.items()}
-        found["loss-gemodel"]["1-k"] = losses.good.value / 100
-    elif losses.value:
-        found["loss-random"] = {"loss": losses.value / 100, "correlation": 0}
-    for name in ("duplicate", "corrupt"):
-        share = getattr(shaping, name).value / 100
-        found |= {name: {name: share, "correlation": 0}} if share else {}
-    if shaping.reorder.value:
-        share = threshold(shaping.reorder, shaping.reorder_correlation)
-        found["reorder"] = {
-            "reorder": share.value / 100,
-            "correlation": shaping.reorder_correlation.value / 100,
-        }
-    return found
-
-
-def report_of(told: HostCommands) -> str:
-    """Return what a host that does as it was told reports."""
-    lines = []
-    for device, several in told.trees:
-        leaves = [
-            {"kind": "netem", "parent": one.id, "options": options(one.shaping)}
-            for one in several
-        ]
-        lines += [f"[tree {device}]"]
-        lines += [f"class htb {one.id} root leaf 8001: prio 0" for one in several]
-        lines += [json.dumps(leaves)]
-        lines += [
-            f"filter u32 fh 4:{n}:800 flowid {one.id} not_in_hw"
-            for one in several
-            for n in range(len(one.addresses))
-        ]
-    lines.append("[queues]")
-    lines += [f"{queue.number}  21632     0 1     0 0 0 0  1" for queue in told.queues]
-    lines.append("[sets]")
-    for queue in told.queues:
-        for version in (4, 6):
-            number = len(queue.sources_of(version))
-            lines += [f"Name: {queue.set_name(version)}"]
-            lines += [f"Number of entries: {number}"]
-    lines.append("[chains]")
-    for queue in told.queues:
-        lines += [
-            f"-A ENOS-NETEM -m set --match-set {queue.set_name(version)} src "
-            f"-j NFQUEUE --queue-num {queue.number} --queue-bypass"
-            for version in (4, 6)
-        ]
-    return "\n".join([*lines, "[end]", ""])
-
-
-@pytest.mark.parametrize("backend", list(Backend))
-def test_a_host_that_does_as_told_has_no_faults(backend: Backend) -> None:
-    for told in commands(plan_emulation(ASKED, BED), backend).values():
-        assert faults(told, report_of(told)) == ()
-
-
-@pytest.mark.parametrize(
-    ("backend", "old", "new", "fault"),
-    [
-        (Backend.NETEM, "class htb e05:1 ", "class htb e05:9 ", "classes are missing"),
-        (Backend.NETEM, "flowid e05:1 ", "flowid 1:1 ", "filters instead of"),
-        (Backend.NETEM, '"delay": 0.025', '"delay": 0.02', "is not 25ms"),
-        (Backend.NETEM, "[end]", "", "ends early"),
-        (Backend.USER_SPACE, "57424  2", "1  2", "the delay daemon died"),
-        (Backend.USER_SPACE, "-j NFQUEUE", "-j DROP", "rule that fills queue 57424"),
-        (Backend.USER_SPACE, "entries: 1", "entries: 0", "lacks some"),
-    ],
-)
-def test_each_difference_between_host_and_plan_is_named(
-    backend: Backend, old: str, new: str, fault: str
-) -> None:
-    told = commands(plan_emulation(ASKED, BED), backend)["node-1"]
-
-    found = faults(told, report_of(told).replace(old, new))
-
-    assert any(fault in one for one in found)
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ('"jitter": 0.004', '"jitter": 0.005'),
-        ('"correlation": 0.25', '"correlation": 0.0'),
-        ('"p": 0.01', '"p": 0.02'),
-        ('"1-h": 0.7', '"1-h": 1.0'),
-        ('"duplicate": 0.01', '"duplicate": 0.02'),
-        ('"reorder": 0.228749', '"reorder": 0.05'),
-        ('"correlation": 0.5', '"correlation": 0.1'),
-        ('"corrupt": 0.002', '"corrupt": 0.0'),
-        ('"limit": 5000', '"limit": 1000'),
-        ('"loss-gemodel"', '"loss-state"'),
-    ],
-)
-def test_every_quantity_is_read_back_and_compared(old: str, new: str) -> None:
-    told = commands(plan_emulation(ASKED, BED), Backend.NETEM)["node-4"]
-    report = report_of(told)
-    assert old in report
-
-    found = faults(told, report.replace(old, new))
-
-    assert any("is not 40ms ±4ms pareto correlated 25%" in one for one in found)
-
-
 def test_a_correlated_loss_is_the_model_that_loses_as_many() -> None:
     shaping = Shaping(loss=Percent(10), loss_correlation=Percent(20))
 
@@ -325,8 +207,8 @@ def test_a_correlated_loss_is_the_model_that_loses_as_many() -> None:
     assert shaping.losses.value == pytest.approx(10)
 
 
-@settings(max_examples=8)
-@given(st.sampled_from([2, 10, 40, 75, 98]), st.sampled_from([5, 30, 60, 90]))
+@pytest.mark.parametrize("share", [2, 10, 40, 75, 98])
+@pytest.mark.parametrize("correlation", [5, 30, 60, 90])
 def test_netems_correlated_numbers_come_to_the_share_that_is_asked(
     share: int, correlation: int
 ) -> None:

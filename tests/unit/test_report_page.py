@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
+import pytest
 
 from enos.report.chronicle import Happened, timeline
 from enos.report.page import Report, report_page, timeline_page
@@ -275,30 +274,19 @@ def test_the_time_line_is_the_one_of_the_values() -> None:
     assert drawn["marks"] == [[301.0, "partition", True]]
 
 
-@given(
-    st.sampled_from(
-        [
-            (file, number, path)
-            for file, text in FULL.items()
-            if not file.endswith(".csv")
-            for number, line in enumerate(text.splitlines())
-            for path in places(json.loads(line))
-        ]
-    ),
-    st.sampled_from(JUNK),
-)
-def test_no_value_however_odd_stops_the_page(
-    place: tuple[str, int, tuple[Any, ...]], junk: object
-) -> None:
-    file, number, path = place
+@pytest.mark.parametrize("junk", JUNK, ids=repr)
+@pytest.mark.parametrize("file", [one for one in FULL if not one.endswith(".csv")])
+def test_no_value_however_odd_stops_the_page(file: str, junk: object) -> None:
     lines = FULL[file].splitlines()
-    lines[number] = changed(lines[number], path, junk)
+    for number, line in enumerate(lines):
+        for path in places(json.loads(line)):
+            odd = [*lines[:number], changed(line, path, junk), *lines[number + 1 :]]
 
-    readings = read(FULL | {file: "\n".join(lines)})
-    drawn = timeline(readings, "odd", plots=readings.plots)
-    html = report_page(Report(title="odd", readings=readings, timeline=drawn))
+            readings = read(FULL | {file: "\n".join(odd)})
+            drawn = timeline(readings, "odd", plots=readings.plots)
+            html = report_page(Report(title="odd", readings=readings, timeline=drawn))
 
-    assert html.endswith("</html>")
+            assert html.endswith("</html>"), (number, path)
 
 
 def test_a_page_without_its_data_is_light() -> None:
