@@ -1,8 +1,8 @@
 """What happened, as points of the measurement `events` beside the measures. Pure.
 
-Each has the tags `kind` (``phase``, ``scenario``, ``event``) and `what`, and the
-fields `status`, `phase`, `host` and, at an end, `seconds`. Grafana draws them with
-``SELECT "status" FROM "events" WHERE $timeFilter``.
+Each has the tags `kind` (``phase``, ``scenario``, ``event``) and `what`, the field
+`status`, and maybe the fields `phase`, `host` and, at an end, `seconds`. Grafana draws
+them with ``SELECT "what", "kind", "status" FROM "events" WHERE $timeFilter``.
 """
 
 from collections.abc import Iterable, Mapping
@@ -31,10 +31,11 @@ def _kind(event: Mapping[str, Any]) -> str:
 
 def _line(event: Mapping[str, Any], kind: str) -> str:
     what = str(event["what"]).strip().rstrip("\\") or "-"
-    fields = [f"{key}={_quoted(event[key])}" for key in _FIELDS if event.get(key)]
+    given = {"status": "happened"} | {key: event[key] for key in event if event[key]}
+    fields = [f"{key}={_quoted(given[key])}" for key in _FIELDS if key in given]
     if "seconds" in event:
         fields.append(f"seconds={float(event['seconds'])}")
-    told = ",".join(fields) or f"status={_quoted('happened')}"
+    told = ",".join(fields)
     stamp = round(float(event["time"]) * 1000)
     return f"{MEASUREMENT},kind={kind},what={what.translate(ESCAPED)} {told} {stamp}"
 

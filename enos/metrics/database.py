@@ -111,7 +111,11 @@ class Influx:
             told = self.link.send(self._spec("/write", params, body))
             if told.strip():
                 error = _json(told).get("error", told)
-                raise MonitoringError(f"the database of measures refuses: {error}")
+                raise MonitoringError(
+                    f"the database of measures at {self.url} refuses points: {error}",
+                    hint="it may be full, or not InfluxDB 1.x, or want an account:"
+                    f" `http://user@host:8086`, its password in `{PASSWORD}`",
+                )
         return len(every)
 
     def ensure(self) -> None:

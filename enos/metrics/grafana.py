@@ -29,6 +29,15 @@ PANELS = (
     ("Memory of containers", "container_memory", "bytes", "$tag_host $tag_instance"),
     ("Queued messages", "rabbitmq_messages", "short", "$tag_host"),
     ("Database queries", "mariadb_queries", "ops", "$tag_host"),
+    ("Requests to HAProxy", "haproxy_requests", "reqps", "$tag_host $tag_instance"),
+    (
+        "Requests waiting at HAProxy",
+        "haproxy_queue",
+        "short",
+        "$tag_host $tag_instance",
+    ),
+    ("Cache hits", "memcached_hits", "ops", "$tag_host"),
+    ("Cache misses", "memcached_misses", "ops", "$tag_host"),
 )
 """Title, measure, Grafana's unit, legend."""
 
@@ -95,15 +104,16 @@ def _boards() -> dict[str, Any]:
 
 def dashboard() -> dict[str, Any]:
     """Return the dashboard: measures of all machines under what happened."""
-    shown = '"status" FROM "events" WHERE $timeFilter'
+    # Tags come along only when they are named beside a field.
+    shown = '"what", "kind", "status" FROM "events" WHERE $timeFilter'
     annotation = {
         "name": "events",
         "enable": True,
         "datasource": {"type": "influxdb", "uid": "enos"},
         "iconColor": "orange",
         "query": f"SELECT {shown}",
-        "textColumn": "status",
-        "tagsColumn": "kind,what",
+        "textColumn": "what",
+        "tagsColumn": "kind,status",
     }
     return {
         "uid": "enos",

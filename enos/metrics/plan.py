@@ -231,24 +231,7 @@ LoadPlugin disk
 """
 
 
-def influxdb_conf(
-    bind: str,
-    place: PurePath = PLACE,
-    *,
-    backup: int = BACKUP_PORT,
-    accounts: bool = True,
-) -> str:
-    """Return InfluxDB 1.x's configuration; only its own host may ask for a backup.
-
-    Args:
-        bind: address and port for HTTP.
-        place: folder whose ``data`` it keeps everything in.
-        backup: port of its own host for backups.
-        accounts: ask for a password.
-
-    """
-    data = place / "data"
-    return f"""\
+_INFLUXDB = """\
 reporting-disabled = true
 bind-address = "127.0.0.1:{backup}"
 [meta]
@@ -270,11 +253,32 @@ bind-address = "127.0.0.1:{backup}"
   enabled = false
 [http]
   bind-address = "{bind}"
-  auth-enabled = {str(accounts).lower()}
+  auth-enabled = {accounts}
   log-enabled = false
 [continuous_queries]
   enabled = false
 """
+
+
+def influxdb_conf(
+    bind: str,
+    place: PurePath = PLACE,
+    *,
+    backup: int = BACKUP_PORT,
+    accounts: bool = True,
+) -> str:
+    """Return InfluxDB 1.x's configuration; only its own host may ask for a backup.
+
+    Args:
+        bind: address and port for HTTP.
+        place: folder whose ``data`` it keeps everything in.
+        backup: port of its own host for backups.
+        accounts: ask for a password.
+
+    """
+    return _INFLUXDB.format(
+        data=place / "data", bind=bind, backup=backup, accounts=str(accounts).lower()
+    )
 
 
 def agent_unit() -> str:

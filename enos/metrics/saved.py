@@ -12,6 +12,7 @@ import signal
 import socket
 import tarfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path, PurePath
@@ -57,8 +58,10 @@ def save(
     """
     command = ("python3", "-c", program("save"), str(place), str(port))
     argv = ssh_argv(host, command, sockets=sockets)
+    recover(folder)
     draft = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(draft, ignore_errors=True)
+    if draft.exists():
+        shutil.rmtree(draft)
     draft.mkdir(parents=True)
 
     why = _received(shell, argv, draft)
@@ -68,8 +71,32 @@ def save(
             f"the measures on {host.name} cannot be saved: {why}",
             hint="`enos metrics status` tells whether the database answers",
         )
-    shutil.rmtree(folder, ignore_errors=True)
-    draft.replace(folder)
+    _replace(draft, folder)
+
+
+def recover(folder: Path) -> None:
+    """Put back the measures that a save had moved aside when it was killed."""
+    aside = _aside(folder)
+    if not aside.exists():
+        return
+    if folder.exists():
+        shutil.rmtree(aside)
+    else:
+        aside.rename(folder)
+
+
+def _replace(draft: Path, folder: Path) -> None:
+    """Have a draft in place of a folder; whole measures are there at any moment."""
+    aside = _aside(folder)
+    if folder.exists():
+        folder.rename(aside)
+    draft.rename(folder)
+    if aside.exists():
+        shutil.rmtree(aside)
+
+
+def _aside(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.old")
 
 
 def _received(shell: Shell, argv: tuple[str, ...], draft: Path) -> str:
@@ -151,12 +178,9 @@ def _start(data: Path, influxd: Path, shell: Shell) -> str:
     # Without enos's mark: nobody is to end it as a leftover.
     unmarked = ("env", "-u", "ENOS_SESSION")
     shell.run((*unmarked, "sh", "-c", _START, influxd, config, data / PID, log))
-    deadline = time.monotonic() + READY
-    while not (_process(data) and _answers(url)):
-        if time.monotonic() > deadline:
-            message = f"InfluxDB does not come up; its log is `{log}`"
-            raise MonitoringError(message, hint="name another folder with `--data`")
-        time.sleep(0.1)
+    if not _within(READY, lambda: bool(_process(data)) and _answers(url)):
+        message = f"InfluxDB does not come up; its log is `{log}`"
+        raise MonitoringError(message, hint="name another folder with `--data`")
     return url
 
 
@@ -165,12 +189,19 @@ def _stop(data: Path) -> None:
     if process:
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGTERM)
-    deadline = time.monotonic() + READY
-    while process and _process(data) == process:
+    if not _within(READY, lambda: not process or _process(data) != process):
+        message = f"InfluxDB, process {process}, does not end"
+        raise MonitoringError(message, hint="end it, and run the command again")
+
+
+def _within(seconds: float, so: Callable[[], bool]) -> bool:
+    """Wait until something is so; tell whether it became so in that time."""
+    deadline = time.monotonic() + seconds
+    while not so():
         if time.monotonic() > deadline:
-            message = f"InfluxDB, process {process}, does not end"
-            raise MonitoringError(message, hint="end it, and run the command again")
+            return False
         time.sleep(0.1)
+    return True
 
 
 def _running(data: Path) -> str:

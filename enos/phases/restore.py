@@ -37,6 +37,23 @@ class Place:
     cache: Path
 
 
+def planned(file: Path, place: Place) -> tuple[str, ...]:
+    """Return what `run` would do; whether the file holds measures is not looked at.
+
+    Raises ArchiveError for a file that is not there.
+    """
+    if not file.exists():
+        hint = "name an archive of `enos backup`, or an experiment directory"
+        raise ArchiveError(f"there is no file `{file}`", hint=hint)
+    if place.to is not None:
+        url = database.at(place.to, place.password).url
+        return (f"write the measures of `{file}` into the database at {url}",)
+    return (
+        f"start an InfluxDB on this machine, with its data in `{_data(file, place)}`",
+        f"write the measures of `{file}` into it",
+    )
+
+
 def run(
     file: Path, place: Place, progress: Progress, shell: Shell | None = None
 ) -> str:
@@ -60,7 +77,7 @@ def run(
                 step.awaiting(chosen.url)
                 saved.feed(folder, chosen)
             return chosen.url
-        data = place.data or Path(f"{_stem(file)}-metrics")
+        data = _data(file, place)
         influxd = _influxd(place.cache, shell, progress)
         with progress.step("measures") as step:
             step.awaiting(str(data))
@@ -75,6 +92,7 @@ def _measures(file: Path, progress: Progress) -> Iterator[Path]:
     """Yield the folder of the saved measures; raises ArchiveError without any."""
     if file.is_dir():
         folder = file if (file / saved.LINES).exists() else file / MEMBERS
+        saved.recover(folder)
         _require(folder, file)
         yield folder
         return
@@ -100,8 +118,9 @@ def _require(folder: Path, file: Path) -> None:
         raise ArchiveError(f"`{file}` holds no measures", hint=hint)
 
 
-def _stem(file: Path) -> str:
-    return file.resolve().name.partition(".tar")[0]
+def _data(file: Path, place: Place) -> Path:
+    stem = file.resolve().name.partition(".tar")[0]
+    return place.data or Path(f"{stem}-metrics")
 
 
 def _influxd(cache: Path, shell: Shell, progress: Progress) -> Path:

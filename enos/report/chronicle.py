@@ -1,9 +1,9 @@
 """From the journal and the results of benchmarks to lanes of a time line. Pure."""
 
-import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from enos.report.effects import MENDING, undone
 from enos.report.readings import Readings
 from enos.report.runs import Event, Run, Scenario
 from enos.report.timeline import (
@@ -16,18 +16,6 @@ from enos.report.timeline import (
     Window,
     packed,
 )
-
-_LASTS = {
-    "link": ("heal", "end"),
-    "partition": ("heal", "end"),
-    "stop": ("start", "end"),
-    "pause": ("unpause", "end"),
-}
-"""Kind of an event whose effect lasts → the kinds that undo it."""
-
-_MENDING = frozenset(kind for kinds in _LASTS.values() for kind in kinds)
-
-_WORD = re.compile(r"[\w.-]+")
 
 SHORTEST = 1.0
 """Seconds below which a step of a phase is not drawn; the journal has them all."""
@@ -70,7 +58,9 @@ def timeline(
         plots: lanes of measures, drawn below the others.
 
     """
-    changed = (*(c for one in readings.runs for c in changes(one.events)), *happened)
+    groups = _groups(readings)
+    inside = (c for one in readings.runs for c in changes(one.events, groups))
+    changed = (*inside, *happened)
     lanes = (
         *_phase_lane(readings.journal),
         *(lane for one in readings.runs for lane in run_lanes(one)),
@@ -85,10 +75,44 @@ def timeline(
         title=title,
         span=(min(ends), max(ends)),
         lanes=(*lanes, *plots),
-        marks=tuple(Mark(at=one.start, label=one.label, ok=one.ok) for one in changed),
+        marks=_marks(changed),
         windows=windows,
         shown=next((one.span for one in windows if one.label == chosen), None),
     )
+
+
+def run_timeline(readings: Readings, run: Run) -> Timeline | None:
+    """Return the time line of one run, its measures below what caused them.
+
+    None when nothing was measured of it, or when it was cut short.
+    """
+    span = span_of(run)
+    if span is None or not run.plots:
+        return None
+    changed = changes(run.events, _groups(readings))
+    lanes = (*run_lanes(run), *_event_lane(changed))
+    ends = _ends(lanes)
+    return Timeline(
+        title=run.label,
+        span=_wide(min(ends), max(ends)),
+        lanes=(*lanes, *run.plots),
+        marks=_marks(changed),
+        windows=tuple(
+            Window(label=one.name, span=_wide(one.began, one.began + one.seconds))
+            for one in run.scenarios
+            if one.began
+        ),
+    )
+
+
+def _groups(readings: Readings) -> tuple[str, ...]:
+    """Return the groups of the experiment, each once, in the order of its file."""
+    machines = readings.resolved.get("demand", {}).get("machines", ())
+    return tuple(dict.fromkeys(str(one.get("group", "")) for one in machines))
+
+
+def _marks(changed: Iterable[Happened]) -> tuple[Mark, ...]:
+    return tuple(Mark(at=one.start, label=one.label, ok=one.ok) for one in changed)
 
 
 def _phase_lane(journal: tuple[Event, ...]) -> tuple[Bars, ...]:
@@ -111,39 +135,31 @@ def _windows(readings: Readings) -> tuple[Window, ...]:
     )
 
 
-def changes(events: Iterable[Event]) -> tuple[Happened, ...]:
+def changes(
+    events: Iterable[Event], groups: Collection[str] = ()
+) -> tuple[Happened, ...]:
     """Return what events did to the network and the machines, and for how long.
 
-    The effect of one lasts until another undoes it; what undoes is a moment. Events
-    are those of a run's ``events.json``; one that was never reached is left out.
+    The effect of one lasts until others have undone all of it; what undoes is a moment.
+    Events are those of a run's ``events.json``; one that was never reached is left out.
     """
     begun = sorted((one for one in events if one.get("at")), key=_at)
     return tuple(
         Happened(
             start=_at(one),
-            end=_undone(one, begun[number:]),
+            end=_end(one, begun[number:], groups),
             label=str(one["what"]),
             ok=bool(one.get("ok", True)),
-            mends=str(one.get("kind")) in _MENDING,
+            mends=str(one.get("kind")) in MENDING,
         )
         for number, one in enumerate(begun, 1)
     )
 
 
-def _undone(one: Event, later: Iterable[Event]) -> float:
+def _end(one: Event, later: Iterable[Event], groups: Collection[str]) -> float:
     done = float(one.get("ended") or _at(one))
-    kinds = _LASTS.get(str(one.get("kind")), ())
-    for other in later:
-        if other.get("kind") in kinds and _names(other) <= _names(one):
-            return max(done, _at(other))
-    return done
-
-
-def _names(event: Event) -> set[str]:
-    """Return what an event is about: the words behind its verb."""
-    if event.get("kind") == "end":
-        return set()
-    return set(_WORD.findall(str(event["what"]))[1:])
+    other = undone(one, later, groups)
+    return max(done, _at(other)) if other else done
 
 
 def _at(event: Event) -> float:

@@ -75,14 +75,15 @@ def rtt_matrix(
 
     Args:
         links: verdicts, in the order measured.
-        groups: those of each host; a host without any stands for itself.
+        groups: those of each host; a host without any stands for itself, and so do
+            those of groups between which several pairs of hosts were measured.
 
     """
     judged: dict[tuple[str, str, str], dict[str, Link]] = {}
     for link in links:
         place = (link.network, link.source, link.destination)
         judged.setdefault(place, {})[link.quantity] = link
-    names = {host: "+".join(several) or host for host, several in groups.items()}
+    names = _names(judged, groups)
     cells = tuple(
         _cell(found, names)
         for found in judged.values()
@@ -96,6 +97,24 @@ def rtt_matrix(
         networks=tuple(dict.fromkeys(cell.network for cell in cells)),
         cells=cells,
     )
+
+
+def _names(
+    places: Iterable[tuple[str, str, str]], groups: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
+    """Return what each host is called, so that no pair hides another."""
+    names = {host: "+".join(several) or host for host, several in groups.items()}
+    pairs: dict[tuple[str, str, str], set[frozenset[str]]] = {}
+    for network, *ends in places:
+        one, other = (names.get(end, end) for end in ends)
+        pairs.setdefault((network, one, other), set()).add(frozenset(ends))
+    mixed = {
+        name
+        for (_, *ends), several in pairs.items()
+        if len(several) > 1
+        for name in ends
+    }
+    return {host: host if name in mixed else name for host, name in names.items()}
 
 
 def _cut(loss: Link | None) -> bool:

@@ -9,10 +9,16 @@ from typing import Protocol
 from enos.report.timeline import Line, Plot, Point
 
 MOST = 8
-"""Lines of a lane; of more, those with the greatest means are drawn."""
+"""Lines of a lane with several of each machine; of more, those with the greatest means
+are drawn. Of a lane with one line for each machine, all are."""
 
 NICS = re.compile(r"(eth|en|ib|wl|bond)\w*")
 """Names of network interfaces; bridges, taps and tunnels would count twice."""
+
+DISKS = re.compile(
+    r"(?!((sd|vd|xvd|hd|dasd)[a-z]+\d+|(nvme\d+n\d+|mmcblk\d+)(p|boot)\d+|md\d+\w*)$).*"
+)
+"""Names of disks; partitions and arrays would count twice."""
 
 
 class Sampled(Protocol):
@@ -70,7 +76,7 @@ USUAL = (
     Wanted(title="Queued messages", measure="rabbitmq_messages"),
     Wanted(title="Network, received", measure="net_rx", summed=NICS),
     Wanted(title="Network, sent", measure="net_tx", summed=NICS),
-    Wanted(title="Disk, written", measure="disk_write"),
+    Wanted(title="Disk, written", measure="disk_write", summed=DISKS),
     Wanted(title="Database queries", measure="mariadb_queries"),
     Wanted(title="CPU of containers", measure="container_cpu"),
 )
@@ -104,9 +110,10 @@ def _plots(lane: Wanted, several: Iterable[Sampled]) -> Iterator[Plot]:
         drawn = _sums(drawn, lane.summed)
     for unit in dict.fromkeys(one.unit for one in drawn):
         lines = [one for one in drawn if one.unit == unit]
-        shown = sorted(lines, key=_mean, reverse=True)[:MOST]
+        most = MOST if any(one.instance for one in lines) else len(lines)
+        shown = sorted(lines, key=_mean, reverse=True)[:most]
         left_out = len(lines) - len(shown)
-        more = f" ({MOST} of {len(lines)})" if left_out else ""
+        more = f" (the {most} greatest, {left_out} left out)" if left_out else ""
         yield Plot(
             title=lane.title + more,
             unit=unit,

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from enos.report.runs import Event, Run, moment, number, read_run
-from enos.report.timeline import Line, Plot
+from enos.report.runs import Event, Run, moment, number, plots_of, read_run
+from enos.report.timeline import Plot
 
 WANTED = (
     "journal.jsonl",
@@ -27,6 +27,7 @@ WANTED = (
     "results/*/results.csv",
     "results/*/events.json",
     "results/*/metrics.json",
+    "results/*/measures.json",
     "results/measures.json",
 )
 """The files a report is made of, as patterns of fnmatch(3)."""
@@ -128,7 +129,7 @@ def read(material: Mapping[str, str]) -> Readings:
         by_hand=by_hand,
         links=links,
         runs=tuple(run for run in runs if run.scenarios or run.events),
-        plots=reading("results/measures.json", _plots, ()),
+        plots=reading("results/measures.json", plots_of, ()),
         notes=tuple(notes),
     )
 
@@ -181,23 +182,6 @@ def _wish(plain: Mapping[str, Any]) -> dict[str, Any]:
 def _images(text: str) -> dict[str, Any]:
     plain = _mapping(text)
     return plain | {"names": list(plain.get("names") or ())}
-
-
-def _plots(text: str) -> tuple[Plot, ...]:
-    """Return the lanes that an earlier report drew, as it kept them."""
-    return tuple(
-        Plot(
-            title=str(one["title"]),
-            unit=str(one["unit"]),
-            lines=tuple(_line(line) for line in one["lines"]),
-        )
-        for one in json.loads(text)
-    )
-
-
-def _line(plain: Mapping[str, Any]) -> Line:
-    points = tuple((moment(at), number(value)) for at, value in plain["points"])
-    return Line(label=str(plain["label"]), points=points)
 
 
 def _versions(text: str) -> dict[str, str]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any, TypeVar
 
+from enos.report.timeline import Line, Plot
+
 T = TypeVar("T")
 Event = dict[str, Any]
 _LATEST = 1e11  # the year 5138: sums of two moments can still be told as a date
@@ -84,7 +86,8 @@ class Run:
     Attributes:
         name: of its folder, ``bench-2026-11-21T16-42-18-demo``.
         samples: whatever was measured but the durations of iterations.
-        unmeasured: what the measures of the machines lack, a line each.
+        plots: measures of the machines, as finely as they were taken.
+        unmeasured: what those measures lack, a line each.
 
     """
 
@@ -92,6 +95,7 @@ class Run:
     scenarios: tuple[Scenario, ...]
     samples: tuple[Sample, ...] = ()
     events: tuple[Event, ...] = ()
+    plots: tuple[Plot, ...] = ()
     unmeasured: tuple[str, ...] = ()
 
     @property
@@ -134,8 +138,26 @@ def read_run(
         scenarios=read(f"{folder}/results.json", _scenarios),
         samples=read(f"{folder}/results.csv", _samples),
         events=read(f"{folder}/events.json", _events),
+        plots=read(f"{folder}/measures.json", plots_of),
         unmeasured=read(f"{folder}/metrics.json", _unmeasured),
     )
+
+
+def plots_of(text: str) -> tuple[Plot, ...]:
+    """Return lanes of measures from the file they were kept in."""
+    return tuple(
+        Plot(
+            title=str(one["title"]),
+            unit=str(one["unit"]),
+            lines=tuple(_line(line) for line in one["lines"]),
+        )
+        for one in json.loads(text)
+    )
+
+
+def _line(plain: Mapping[str, Any]) -> Line:
+    points = tuple((moment(at), number(value)) for at, value in plain["points"])
+    return Line(label=str(plain["label"]), points=points)
 
 
 def _scenarios(text: str) -> tuple[Scenario, ...]:
@@ -177,7 +199,8 @@ def _event(plain: Mapping[str, Any]) -> Event:
         for name in ("at", "ended")
     }
     texts = {name: str(plain.get(name) or "") for name in ("what", "kind")}
-    return {**texts, **times, "ok": bool(plain.get("ok", True))}
+    hosts = tuple(map(str, plain.get("hosts") or ()))
+    return {**texts, **times, "hosts": hosts, "ok": bool(plain.get("ok", True))}
 
 
 def _unmeasured(text: str) -> tuple[str, ...]:

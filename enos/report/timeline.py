@@ -126,12 +126,16 @@ def packed(bars: Iterable[Bar]) -> tuple[tuple[Bar, ...], ...]:
 def thinned(points: Sequence[Point], most: int = MOST_POINTS) -> tuple[Point, ...]:
     """Return at most that many points, the least and the greatest of each stretch.
 
+    Of one, the greatest of all; `most` is at least 1.
+
     >>> thinned([(0, 1), (1, 9), (2, 0), (3, 1)], most=2)
     ((1, 9), (2, 0))
     """
     if len(points) <= most:
         return tuple(points)
-    stretches = max(1, most // 2)
+    if most == 1:
+        return (max(points, key=_value),)
+    stretches = most // 2
     kept: list[Point] = []
     for number in range(stretches):
         first = number * len(points) // stretches

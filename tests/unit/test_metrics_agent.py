@@ -258,6 +258,27 @@ def test_haproxys_statistics_are_told_by_proxy() -> None:
     }
 
 
+def test_a_connection_that_broke_is_closed_and_made_anew() -> None:
+    class Broken:
+        closed = 0
+
+        def cursor(self) -> None:
+            raise ConnectionError("gone")
+
+        def close(self) -> None:
+            self.closed += 1
+            raise ConnectionError("already closed")
+
+    told, broken = Services(accounts={"mariadb": {"port": 9}}), Broken()
+    told._mariadb = broken
+
+    found = list(told.samples(running={"mariadb"}))
+
+    assert found == [Sample("service_up", 0.0, "", "mariadb")]
+    assert broken.closed == 1
+    assert told._mariadb is None
+
+
 def test_a_service_that_cannot_be_asked_is_down_and_one_not_here_is_not_asked() -> None:
     nobody = {"address": "192.0.2.1", "port": 9}  # the account is missing
     why: list[str] = []

@@ -51,6 +51,20 @@ def test_what_is_drawn_is_measured() -> None:
     assert drawn | {lane.measure for lane in USUAL} <= known
 
 
+def test_what_happened_is_drawn_with_columns_that_are_asked_for() -> None:
+    (annotation,) = grafana.dashboard()["annotations"]["list"]
+    asked = set(re.findall('"(\\w+)"', annotation["query"].partition(" FROM ")[0]))
+
+    assert annotation["textColumn"] == "what"
+    assert {"what", *annotation["tagsColumn"].split(",")} <= asked
+
+
+def test_every_service_has_a_panel() -> None:
+    drawn = {measure.partition("_")[0] for _, measure, _, _ in grafana.PANELS}
+
+    assert drawn >= {"rabbitmq", "mariadb", "memcached", "haproxy"}
+
+
 def test_a_grafana_that_runs_has_an_address() -> None:
     progress = RecordingProgress()
 

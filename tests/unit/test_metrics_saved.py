@@ -1,17 +1,23 @@
 """A database that was brought up again is known by its process, not by its port."""
 
+import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import tarfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from enos.errors import MonitoringError
 from enos.metrics import saved
+from enos.testbed import Host
+from enos.testing import RecordingShell
 
 pytestmark = [pytest.mark.usefixtures("processes")]
 SLEEPER = """\
@@ -20,6 +26,64 @@ if "deaf" in sys.argv: signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print(flush=True)
 time.sleep(60)
 """
+
+
+HOST = Host(name="a", address="192.0.2.1")
+
+
+def backup(text: str) -> RecordingShell:
+    """Return a shell that sends a tar file with measures."""
+    out, shell = io.BytesIO(), RecordingShell()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        info = tarfile.TarInfo(saved.LINES)
+        info.size = len(text)
+        tar.addfile(info, io.BytesIO(text.encode()))
+    shell.on("*", stdout=out.getvalue().decode())
+    return shell
+
+
+def test_what_was_saved_before_is_replaced(tmp_path: Path) -> None:
+    folder = tmp_path / "metrics"
+    for text in ("first", "second"):
+        saved.save(HOST, folder, backup(text))
+
+    assert (folder / saved.LINES).read_text() == "second"
+    assert [one.name for one in tmp_path.iterdir()] == ["metrics"]
+
+
+@pytest.mark.parametrize("killed_at", [1, 2, 3])
+def test_measures_are_there_whenever_a_save_is_killed(
+    killed_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, done = tmp_path / "metrics", 0
+    saved.save(HOST, folder, backup("first"))
+
+    class Killed(BaseException):
+        pass
+
+    def counted(step: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*given: Any) -> Any:  # noqa: ANN401 - whatever the step takes
+            nonlocal done
+            done += 1
+            if done == killed_at:
+                raise Killed
+            return step(*given)
+
+        return run
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", counted(Path.rename))
+        patch.setattr(shutil, "rmtree", counted(shutil.rmtree))
+        with pytest.raises(Killed):
+            saved.save(HOST, folder, backup("second"))
+    silent = RecordingShell()
+    silent.on("*", returncode=1)
+    with pytest.raises(MonitoringError):
+        saved.save(HOST, folder, silent)
+
+    wanted = "first" if killed_at < 3 else "second"
+    assert (folder / saved.LINES).read_text() == wanted
+    assert [one.name for one in tmp_path.iterdir()] == ["metrics"]
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from enos.report.chronicle import (
     Happened,
     changes,
@@ -158,6 +160,83 @@ def test_a_change_lasts_until_what_undoes_it() -> None:
         "start nova-conductor": (50.0, 50.5),
         "heal what is left": (60.0, 60.5),
     }
+
+
+GROUPS = ("core", "edge1", "edge2")
+
+
+@pytest.mark.parametrize(
+    ("what", "heals", "until"),
+    [
+        ("partition edge[1-2]", ["heal edge1|edge2"], 40.0),
+        ("partition edge1|edge2", ["heal edge[1-2]"], 40.0),
+        ("partition edge2|edge1", ["heal edge1|edge2"], 40.0),
+        ("partition core|edge1", ["heal core|edge1|edge2"], 40.0),
+        ("partition core", ["heal core"], 40.0),
+        ("partition core", ["heal core|edge1"], 90.0),
+        ("partition core", ["heal core|edge1", "heal core|edge2"], 41.0),
+        ("partition core|edge[1-2]", ["heal core|edge1"], 90.0),
+        ("partition core|edge1", ["heal core|edge2"], 90.0),
+        ("partition core|edge1", ["heal"], 40.0),
+        ("delay 50ms core|edge1", ["heal edge1|core"], 40.0),
+        ("delay 50ms rate 1gbit core|edge[1-2]", ["heal core|edge1"], 90.0),
+        ("delay 50ms core > edge1", ["heal core|edge1"], 40.0),
+        ("delay 50ms edge[1-2] > core", ["heal core|edge1", "heal core|edge2"], 41.0),
+        ("delay 50ms", ["heal core|edge1"], 90.0),
+        ("delay 50ms", ["heal core|edge[1-2]"], 40.0),
+        ("delay 50ms control", ["heal edge1|edge2"], 90.0),
+    ],
+)
+def test_a_change_of_links_lasts_until_each_of_them_is_healed(
+    what: str, heals: list[str], until: float
+) -> None:
+    kind = "partition" if what.startswith("partition") else "link"
+    events = (
+        changed(1, what, kind, 10.0),
+        *(changed(2, heal, "heal", 40.0 + n) for n, heal in enumerate(heals)),
+        changed(0, "heal what is left", "end", 90.0),
+    )
+
+    (first, *_) = changes(events, GROUPS)
+
+    assert first.end == until
+
+
+@pytest.mark.parametrize(
+    ("what", "starts", "until"),
+    [
+        (("stop nova-api", "c1"), [("start nova_api", "c1")], 40.0),
+        (("stop nova_api", "c1 c2"), [("start nova_api on c1", "c1")], 90.0),
+        (
+            ("stop nova_api", "c1 c2"),
+            [("start nova_api on c1", "c1"), ("start nova_api on c2", "c2")],
+            41.0,
+        ),
+        (("stop nova_api", "c1"), [("start nova", "c1")], 40.0),
+        (("stop nova", "c1"), [("start nova_api", "c1")], 90.0),
+        (("stop edge1", "e1 e2"), [("start e1", "e1"), ("start e2", "e2")], 41.0),
+        (("stop e1", "e1"), [("start edge1", "e1 e2")], 40.0),
+        (("stop nova_api", "c1"), [("start c1", "c1")], 90.0),
+    ],
+)
+def test_what_was_stopped_is_so_until_all_of_it_is_started(
+    what: tuple[str, str], starts: list[tuple[str, str]], until: float
+) -> None:
+    def on(event: dict[str, Any], hosts: str) -> dict[str, Any]:
+        return event | {"hosts": tuple(hosts.split())}
+
+    events = (
+        on(changed(1, what[0], "stop", 10.0), what[1]),
+        *(
+            on(changed(2, text, "start", 40.0 + number), hosts)
+            for number, (text, hosts) in enumerate(starts)
+        ),
+        changed(0, "heal what is left", "end", 90.0),
+    )
+
+    (first, *_) = changes(events, GROUPS)
+
+    assert first.end == until
 
 
 def test_a_change_nothing_undid_is_as_long_as_it_took() -> None:

@@ -67,9 +67,30 @@ def test_of_many_lines_the_greatest_are_drawn_and_the_title_says_so() -> None:
 
     (lane,) = plots(many)
 
-    assert lane.title == "CPU of containers (8 of 40)"
+    assert lane.title == "CPU of containers (the 8 greatest, 32 left out)"
     assert len(lane.lines) == MOST
     assert [line.label for line in lane.lines][:2] == ["c32 control-1", "c33 control-1"]
+
+
+def test_every_machine_has_its_line_however_many_there_are() -> None:
+    hosts = [f"compute-{number}" for number in range(1, 31)]
+    disks = [series("disk_write", host, "sda", value=1.0) for host in hosts]
+
+    cpu, disk = plots([*(series("cpu", host) for host in hosts), *disks])
+
+    assert (cpu.title, disk.title) == ("CPU", "Disk, written")
+    assert [line.label for line in cpu.lines] == hosts
+    assert [line.label for line in disk.lines] == hosts
+
+
+def test_what_a_machine_writes_is_counted_once() -> None:
+    whole = ("sda", "vdb", "nvme0n1", "mmcblk0", "dasda", "pmem0")
+    parts = ("sda1", "vdb15", "nvme0n1p2", "mmcblk0p1", "dasda1", "md0", "md127p1")
+
+    (disk,) = plots([series("disk_write", instance=name) for name in (*whole, *parts)])
+
+    (line,) = disk.lines
+    assert line.points[0] == (1.0, len(whole))
 
 
 def test_any_measure_can_be_asked_for() -> None:

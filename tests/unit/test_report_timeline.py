@@ -59,12 +59,16 @@ def test_a_thinned_line_keeps_order_and_extremes(
 ) -> None:
     kept = thinned(points, most)
 
-    assert len(kept) <= max(most, 2)
+    assert len(kept) <= most
     assert set(kept) <= set(points)
     assert list(kept) == sorted(kept)
     if points:
         values = [value for _, value in points]
         assert {min(values), max(values)} <= {value for _, value in kept}
+
+
+def test_of_a_line_thinned_to_one_point_the_greatest_is_kept() -> None:
+    assert thinned([(0.0, 1.0), (1.0, 9.0), (2.0, 0.0)], most=1) == ((1.0, 9.0),)
 
 
 def test_a_short_line_is_not_thinned() -> None:

@@ -10,6 +10,7 @@ import json
 import socket
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,7 +49,8 @@ class Services:
             try:
                 several = tuple(asks[name](self.accounts[name]))
             except Exception as error:  # noqa: BLE001 - one that starts fails in many ways
-                self._mariadb = None if name == "mariadb" else self._mariadb
+                if name == "mariadb":
+                    self._hang_up()
                 several = ()
                 self._tell(name, f"{type(error).__name__}: {error}")
             else:
@@ -71,6 +73,13 @@ class Services:
         for name in sorted(shown | self._busy):
             yield Sample("rabbitmq_queue", depths.get(name, 0), "messages", name)
         self._busy = shown
+
+    def _hang_up(self) -> None:
+        """Close the connection to MariaDB, which may be broken already."""
+        connection, self._mariadb = self._mariadb, None
+        if connection is not None:
+            with suppress(Exception):
+                connection.close()
 
     def _mariadb_status(self, account: Account) -> Iterator[Sample]:
         if self._mariadb is None:

@@ -7,6 +7,7 @@ protocol, over HTTP (https://docs.influxdata.com/influxdb/v1/tools/api/#write-ht
 
 import base64
 import gzip
+import re
 import urllib.request
 from collections import deque
 from collections.abc import Iterable
@@ -27,6 +28,37 @@ BAD_REQUEST = 400
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 ESCAPED = str.maketrans({",": "\\,", " ": "\\ ", "=": "\\=", "\n": "\\ "})
 """How names and tags are written in line protocol, for `str.translate`."""
+
+
+_DROPPED = re.compile(r"partial write: .*dropped=(\d+)", re.DOTALL)
+_UNREADABLE = "unable to parse"
+
+
+def refused(said: str, sent: int) -> int:
+    r"""Return how many points of a write InfluxDB 1.x refused, by its answer of 400.
+
+    It takes the others of such a write: it says how many it dropped, or names each
+    line it could not read. Anything else is a refusal of all.
+
+    >>> refused('{"error":"partial write: field type conflict … dropped=2"}', 5000)
+    2
+    >>> refused('{"error":"partial write: unable to parse x: … dropped=0"}', 5000)
+    1
+    >>> refused('{"error":"database is required"}', 5000)
+    5000
+    """
+    told = _DROPPED.search(said)
+    if told is None:
+        return sent
+    return min(sent, int(told[1]) or said.count(_UNREADABLE)) or sent
+
+
+def _said(answer: HTTPError) -> str:
+    try:
+        text: str = answer.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+    return text
 
 
 @dataclass
@@ -80,10 +112,11 @@ class Writer:
             try:
                 self._post("\n".join(batch))
             except HTTPError as answer:
+                said = _said(answer)
                 self.problem = f"{answer.code} {answer.reason}"
                 if answer.code != BAD_REQUEST:
                     return
-                self.refused += len(batch)  # it would be refused for ever
+                self.refused += refused(said, len(batch))  # they would be for ever
             except (URLError, OSError) as away:
                 self.problem = str(away)
                 return
@@ -97,13 +130,16 @@ class Writer:
         return len(self._waiting)
 
     def load(self, file: Path) -> None:
-        """Take up the points an earlier process left in a file."""
+        """Take up the points an earlier process left in a file, the newest first."""
         try:
             lines = file.read_text(encoding="utf-8").splitlines()
         except OSError:
             return
         with self._lock:
-            self._waiting.extendleft(reversed(lines))
+            room = MOST - len(self._waiting)
+            kept = lines[-room:] if room else []
+            self.dropped += len(lines) - len(kept)
+            self._waiting.extendleft(reversed(kept))
         file.unlink(missing_ok=True)
 
     def save(self, file: Path) -> None:

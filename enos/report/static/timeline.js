@@ -6,6 +6,7 @@
   // Okabe and Ito, "Color Universal Design" (2008): told apart by all kinds of eyes.
   const PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9",
                    "#000000", "#8a7f00"];
+  const DASHES = [undefined, [6, 3], [2, 3], [12, 3, 2, 3]];  // a round of colours each
   const FILL = {phase: "#5b6470", step: "#c9d1da", scenario: "#0072b2",
                 iteration: "#8ec5e8", event: "#e69f00"};
   const INK = {phase: "#fff", step: "#24292f", scenario: "#fff", iteration: "#10324a",
@@ -225,7 +226,7 @@
       values: (u, splits) => splits.map((v) => value(v, unit))});
     options.series = [{}].concat(lane.lines.map((line, number) => ({
       label: line.label, scale: "y", stroke: PALETTE[number % PALETTE.length], width: 1.5,
-      dash: number >= PALETTE.length ? [6, 3] : undefined, points: {show: false},
+      dash: DASHES[Math.floor(number / PALETTE.length) % DASHES.length], points: {show: false},
     })));
     return {options, columns: uPlot.join(lane.lines.map((line) => [line.t, line.v]), lane.lines.map(() => [0, 1]))};
   }
