@@ -15,22 +15,35 @@ SYS_RESOURCE = 24  # bit of CAP_SYS_RESOURCE, capabilities(7)
 
 SCRIPT = """\
 echo "capabilities=$(sed -n 's/^CapBnd:[[:space:]]*//p' /proc/self/status)"
-echo "modules=$(test -r /proc/modules && echo yes || echo no)"
+# A container whose kernel's modules are not there may have an empty list of them.
+modules=no
+test -r /proc/modules && test -s "/lib/modules/$(uname -r)/modules.dep" && modules=yes
+echo "modules=$modules"
 neighbours=/proc/sys/net/ipv4/neigh/default/gc_thresh1
 echo "sysctl=$(test -e $neighbours && echo yes || echo no)"
 openvswitch=no
 test -d /sys/module/openvswitch && openvswitch=yes
-test -r /proc/modules && modprobe -q openvswitch && openvswitch=yes
+test "$modules" = yes && modprobe -q openvswitch && openvswitch=yes
 echo "openvswitch=$openvswitch"
 echo "kvm=$(test -c /dev/kvm && (: </dev/kvm) 2>/dev/null && echo yes || echo no)"
 echo "cpus=$(nproc)"
-echo "docker=$(command -v docker || true)"
+needed='import sys, importlib.util as u
+sys.exit(not all(u.find_spec(name) for name in ("dbus", "docker", "requests")))'
+echo "docker=$(python3 -c "$needed" && command -v docker || true)"
+# RabbitMQ goes by the machines' own names, which must lead to each other.
+named=no
+for name in "$@"; do test "$name" != "$(uname -n)" || named=yes; done
+for name in "$@"; do
+    case $(getent ahostsv4 "$name") in '' | 127.*) named=no && break ;; esac
+done
+echo "named=$named"
 echo "container=$(systemd-detect-virt -qc && echo yes || echo no)"
 . /etc/os-release
 echo "distribution=$ID $VERSION_ID"
 echo "kernel=$(uname -r)"
 """
-"""POSIX shell, run as root on each machine; its output is what `read` takes."""
+"""POSIX shell, run as root on each machine with the names of all machines; its output
+is what `read` takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +57,8 @@ class Node:
         openvswitch: the kernel has Open vSwitch's datapath.
         kvm: /dev/kvm can be opened.
         container: the machine is a container on another one.
+        docker: Docker and the Python modules kolla-ansible uses are installed.
+        named: its own name is that of the experiment, and all names lead to a network.
 
     """
 
@@ -55,6 +70,7 @@ class Node:
     container: bool = False
     cpus: int = 1
     docker: bool = False
+    named: bool = False
     distribution: str = ""
     kernel: str = ""
 
@@ -63,9 +79,10 @@ def probe(
     testbed: Testbed, shell: Shell, *, sockets: Path | None = None
 ) -> dict[str, Node]:
     """Return what each machine can do; raises ProcessError when one is unreachable."""
+    argv = ("sh", "-s", "--", *(host.name for host in testbed.hosts))
 
     def ask(host: Host) -> Node:
-        done = run_on(shell, host, ("sh", "-s"), stdin=SCRIPT, sockets=sockets)
+        done = run_on(shell, host, argv, stdin=SCRIPT, sockets=sockets)
         return read(done.stdout)
 
     return on_each(testbed.hosts, ask)
@@ -85,6 +102,7 @@ def read(output: str) -> Node:
         container=facts.get("container") == "yes",
         cpus=int(facts.get("cpus") or 1),
         docker=bool(facts.get("docker")),
+        named=facts.get("named") == "yes",
         distribution=facts.get("distribution", ""),
         kernel=facts.get("kernel", ""),
     )

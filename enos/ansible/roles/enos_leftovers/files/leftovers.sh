@@ -5,8 +5,10 @@ set -u
 engine=$1
 command -v "$engine" >/dev/null || exit 0
 
-# Created and never started: the next run stops at a conflict of names.
-for container in $("$engine" ps --all --quiet --filter status=created); do
+# Created and never started: the next run stops at a conflict of names. Only Kolla's, by
+# the label of its images, and enos's: other containers are the machine's owner's.
+created() { "$engine" ps --all --quiet --filter status=created --filter "$1"; }
+for container in $({ created label=kolla_version; created name=^enos_; } | sort -u); do
     "$engine" rm --force "$container" >/dev/null && echo "container $container"
 done
 

@@ -1,10 +1,18 @@
 #!/bin/sh
-# Prints a word for each thing found:
-# missing      Docker, sudo or a Python module that kolla-ansible needs is not there
+# Usage: look.sh PYTHON. Prints a word for each thing found:
+# no-docker, no-sudo, no-dbus, no-requests, no-docker-module
+#              what kolla-ansible needs is not there: Docker itself, sudo, a module of
+#              the Python that Ansible uses
 # loopback     /etc/hosts gives a name to 127.0.1.1 or 127.0.2.1
 # openvswitch  kolla's Open vSwitch runs already
-command -v docker >/dev/null && command -v sudo >/dev/null &&
-    python3 -c 'import dbus, docker, requests' 2>/dev/null || echo missing
+python=$1
+# Podman answers to the name `docker` where podman-docker is installed.
+docker --version 2>/dev/null | grep -qiv podman || echo no-docker
+command -v sudo >/dev/null || echo no-sudo
+"$python" -c 'import docker' 2>/dev/null || echo no-docker-module
+for module in dbus requests; do
+    "$python" -c "import $module" 2>/dev/null || echo "no-$module"
+done
 grep -Eq '^127\.0\.[12]\.1[[:space:]]' /etc/hosts && echo loopback
 docker inspect openvswitch_vswitchd >/dev/null 2>&1 && echo openvswitch
 exit 0
