@@ -14,15 +14,15 @@ from enos.process import Completed
 from enos.provider import Check, Provider, ProviderSettings
 from enos.remote import PARALLEL, run_on
 from enos.testbed import Host, Network, Testbed
-from enos_static import reach
-from enos_static.settings import Machine, Settings, StaticNetwork
+from enos_static import reach, remembered
+from enos_static.settings import ROLES, Machine, Settings, StaticNetwork
 
 LOOK = ("ip", "-json", "addr")
 SECONDS = 60.0
 
 
 class Static(Provider):
-    """Machines the user names, reached by SSH; they are left as they are."""
+    """Machines the user names, reached by SSH; they are left running."""
 
     name: ClassVar[str] = "static"
     keeps: ClassVar[bool] = True
@@ -54,15 +54,27 @@ class Static(Provider):
         troubles = [str(look) for look in looks if isinstance(look, reach.Trouble)]
         if troubles:
             raise _unusable(troubles, len(asked))
+        before = remembered.read(self.around.directory)
         found = tuple(
-            _with_nics(host, look.stdout, networks)
+            remembered.carried(
+                _with_nics(host, look.stdout, networks), before, networks
+            )
             for host, look in zip(asked, looks, strict=True)
             if isinstance(look, Completed)
         )
-        return self._testbed(found, networks)
+        testbed = self._testbed(found, networks)
+        remembered.write(self.around.directory, remembered.together(testbed, before))
+        return testbed
 
     def release(self) -> None:
-        """Give nothing back: the machines are the user's."""
+        """Give Neutron's interfaces their addresses back; the machines are the user's.
+
+        What cannot be given back is told and does not keep the others.
+        """
+        before = remembered.read(self.around.directory)
+        for one in remembered.restorations(before) if before else ():
+            self._restore(one)
+        remembered.forget(self.around.directory)
         self.around.progress.decision("the machines are yours: they are left running")
 
     def checks(self) -> tuple[Check, ...]:
@@ -83,6 +95,24 @@ class Static(Provider):
                 return wrong
             done = run_on(self.around.shell, host, LOOK, check=False, timeout=SECONDS)
             return reach.trouble(host, done) or done
+
+    def _restore(self, wanted: remembered.Restoration) -> None:
+        host, progress = wanted.host, self.around.progress
+        done = run_on(
+            self.around.shell, host, wanted.command, check=False, timeout=SECONDS
+        )
+        if not done.ok:
+            said = done.stderr.strip() or f"status {done.returncode}"
+            progress.warn(
+                f"{host.name}: `{wanted.device}` does not get "
+                f"{', '.join(wanted.addresses)} back: {said}"
+            )
+        elif done.stdout.strip():
+            back = ", ".join(done.stdout.split())
+            progress.decision(
+                f"{host.name}: `{wanted.device}` has {back} again; routes over it do "
+                "not come back by themselves"
+            )
 
     def _networks(self) -> tuple[Network, ...]:
         settings = cast("Settings", self.settings)
@@ -105,7 +135,7 @@ class Static(Provider):
 
     def _tell_missing(self, host: Host, networks: tuple[Network, ...]) -> None:
         for network in networks:
-            if host.nic_on(network.name) is None:
+            if host.nic_on(network.name) is None and not _named(host, network):
                 self.around.progress.warn(
                     f"{host.name} has no address in {network.cidr} ({network.name}): "
                     "name the interface in its `extra` if it has one without address"
@@ -164,6 +194,10 @@ def _network(given: StaticNetwork) -> Network:
 
 def _with_nics(host: Host, ip_json: str, networks: tuple[Network, ...]) -> Host:
     return replace(host, nics=reach.interfaces(ip_json, networks))
+
+
+def _named(host: Host, network: Network) -> bool:
+    return any(ROLES[key] in network.roles for key in host.extra if key in ROLES)
 
 
 def _unusable(troubles: list[str], number: int) -> ProviderError:

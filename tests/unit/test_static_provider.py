@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from enos_static import Static, reach, static
+from enos_static import Static, reach, remembered, static
 from enos_static.settings import Machine, Settings
 from pydantic import ValidationError
 
@@ -11,7 +11,7 @@ from enos.errors import ConfigError, ProviderError
 from enos.process import Completed, Shell
 from enos.provider import Provider, Surroundings
 from enos.remote import jump_command, ssh_argv
-from enos.testbed import Host, Network
+from enos.testbed import Host, Network, Nic, Testbed
 from enos.testing import ProviderContract, RecordingProgress, RecordingShell
 
 EXTERNAL = {"cidr": "10.9.1.0/24", "roles": ["neutron_external_interface"]}
@@ -84,7 +84,7 @@ def test_networks_named_in_the_file_are_found_on_the_machines(tmp_path: Path) ->
     assert [w.split()[0] for w in found.progress.warnings] == ["control-1", "compute-1"]
 
 
-def test_without_networks_the_one_of_ssh_carries_everything(tmp_path: Path) -> None:
+def test_without_networks_the_one_of_ssh_is_the_api_network(tmp_path: Path) -> None:
     found = around(tmp_path, answering())
     testbed = Static(Settings(), found).acquire(TestStatic.demand)
     (network,) = testbed.networks
@@ -247,3 +247,109 @@ def test_release_leaves_the_machines_and_says_so(tmp_path: Path) -> None:
     assert shell.calls == []
     assert isinstance(found.progress, RecordingProgress)
     assert "left running" in found.progress.decisions[0]
+
+
+def machine_json(**addresses: tuple[str, ...]) -> str:
+    """What `ip` says of devices; a bridge has the MAC of its port, eno2."""
+    macs = {"eno1": "02:00:00:00:00:01", "eno2": "02:00:00:00:00:02"}
+    links = [
+        {
+            "ifname": device.replace("_", "-"),
+            "link_type": "ether",
+            "address": macs.get(device, macs["eno2"]),
+            "addr_info": [
+                {"family": "inet", "local": address, "prefixlen": 24}
+                for address in several
+            ],
+        }
+        for device, several in addresses.items()
+    ]
+    return json.dumps(links)
+
+
+def acquired(tmp_path: Path, **addresses: tuple[str, ...]) -> Host:
+    settings = Settings.model_validate({"networks": [API, EXTERNAL]})
+    shell = RecordingShell()
+    shell.on("ssh *@10.9.0.1 *", stdout=machine_json(**addresses))
+    demand = Demand(machines=(one("control", "10.9.0.1"),))
+    (host,) = Static(settings, around(tmp_path, shell)).acquire(demand).hosts
+    return host
+
+
+def test_an_interface_that_neutron_freed_of_its_address_keeps_its_network(
+    tmp_path: Path,
+) -> None:
+    first = acquired(tmp_path, eno1=("10.9.0.1",), eno2=("10.9.1.7",))
+    again = acquired(tmp_path, eno1=("10.9.0.1",), eno2=())
+    bridged = acquired(tmp_path, br_ex=("10.9.1.7",), eno1=("10.9.0.1",), eno2=())
+
+    for host in (first, again, bridged):
+        nic = host.nic_on("external")
+        assert nic is not None
+        assert nic.device == "eno2"
+    assert [nic.addresses for nic in again.nics] == [("10.9.0.1/24",), ()]
+
+
+def test_a_renumbered_interface_is_not_held_to_what_it_was(tmp_path: Path) -> None:
+    acquired(tmp_path, eno1=("10.9.0.1",), eno2=("10.9.1.7",))
+    moved = acquired(
+        tmp_path, eno1=("10.9.0.1",), eno2=("172.16.0.1",), eno3=("10.9.1.7",)
+    )
+
+    nic = moved.nic_on("external")
+    assert nic is not None
+    assert nic.device == "eno3"
+
+
+def test_release_gives_neutrons_interface_its_addresses_back_and_forgets(
+    tmp_path: Path,
+) -> None:
+    acquired(tmp_path, eno1=("10.9.0.1",), eno2=("10.9.1.7", "10.9.1.8"))
+    acquired(tmp_path, eno1=("10.9.0.1",), eno2=())
+    shell = RecordingShell()
+    shell.on("ssh *@10.9.0.1 *", stdout="10.9.1.7/24\n10.9.1.8/24\n")
+    found = around(tmp_path, shell)
+    Static(Settings(), found).release()
+    Static(Settings(), found).release()
+
+    (call,) = shell.calls
+    assert call.argv[-1].endswith(" sh eno2 10.9.1.7/24 10.9.1.8/24")
+    assert isinstance(found.progress, RecordingProgress)
+    assert found.progress.decisions[0].startswith(
+        "control-1: `eno2` has 10.9.1.7/24, 10.9.1.8/24 again"
+    )
+
+
+def test_an_interface_named_by_a_variable_gets_its_address_back_too() -> None:
+    nics = (Nic(device="eth1", addresses=("10.9.1.7/24",), mac="02:00:00:00:00:02"),)
+    extra = {"neutron_external_interface": "eth1"}
+    host = Host(name="a", address="10.9.0.1", nics=nics, extra=extra)
+    testbed = Testbed(provider="static", hosts=(host,), networks=())
+
+    (one_back,) = remembered.restorations(testbed)
+    assert (one_back.device, one_back.addresses) == ("eth1", ("10.9.1.7/24",))
+
+
+def test_a_machine_that_is_dead_at_release_is_told_and_keeps_no_other(
+    tmp_path: Path,
+) -> None:
+    acquired(tmp_path, eno1=("10.9.0.1",), eno2=("10.9.1.7",))
+    shell = RecordingShell()
+    shell.on("ssh *", stderr="No route to host\n", returncode=255)
+    found = around(tmp_path, shell)
+    Static(Settings(), found).release()
+
+    assert isinstance(found.progress, RecordingProgress)
+    (warning,) = found.progress.warnings
+    assert "`eno2` does not get 10.9.1.7/24 back: No route" in warning
+    assert "left running" in found.progress.decisions[-1]
+
+
+def test_what_a_host_variable_names_is_not_missed(tmp_path: Path) -> None:
+    settings = Settings.model_validate({"networks": [API, EXTERNAL]})
+    named = one("control", "10.9.0.1", extra={"neutron_external_interface": "eth1"})
+    found = around(tmp_path, answering())
+    Static(settings, found).acquire(Demand(machines=(named,)))
+
+    assert isinstance(found.progress, RecordingProgress)
+    assert found.progress.warnings == []
