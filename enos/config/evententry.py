@@ -32,11 +32,14 @@ def moment(value: object) -> float:
 
 def _groups(value: object) -> object:
     """Split ``grp1|grp2``, the short form of a list."""
+    names = value
     if isinstance(value, str):
-        return [one for one in re.split(r"[|,\s]+", value) if one]
-    if isinstance(value, list) and all(isinstance(one, str) for one in value):
-        return value
-    raise ValueError(f"{kind_of(value)} is not a list of groups: write `grp1|grp2`")
+        names = [one for one in re.split(r"[|,\s]+", value) if one]
+    if not isinstance(names, list) or not all(isinstance(one, str) for one in names):
+        raise ValueError(f"{kind_of(value)} is not a list of groups: write `grp1|grp2`")
+    if not names:
+        raise ValueError("no group is named: write `grp1|grp2`")
+    return names
 
 
 Groups = Annotated[
@@ -46,7 +49,7 @@ Groups = Annotated[
         {
             "anyOf": [
                 {"type": "string"},
-                {"type": "array", "items": {"type": "string"}},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1},
             ]
         }
     ),
@@ -115,6 +118,6 @@ class TimelineEntry(Strict):
         default="",
         alias="from",
         description="Name of the scenario that starts the clock; left out, the first.",
-        examples=["boot and delete"],
+        examples=["boot and delete a server"],
     )
     timeline: Any = Field(description="The events.", examples=[["at 60s: heal"]])

@@ -10,7 +10,7 @@ from typing import Self
 from enos.errors import EmulationError, EnosError
 from enos.events import field
 from enos.events.field import Field
-from enos.events.plan import EventsPlan, Step
+from enos.events.plan import EventsPlan, Step, starts
 from enos.events.record import Happened, Outcome, punctuality
 
 PULSE = 5.0
@@ -90,7 +90,7 @@ class Conductor:
         With an `origin`, the first scenario of that name does.
         """
         self._scenario = scenario
-        if not self._start.is_set() and scenario.startswith(self._plan.origin):
+        if not self._start.is_set() and starts(self._plan.origin, scenario):
             self._clock, self._epoch = time.monotonic(), time.time()
             self._start.set()
 
@@ -114,7 +114,7 @@ class Conductor:
                 one = replace(one, ended=time.time(), outcome="failed")
             elif step.number in self._told:
                 continue
-            self._tell(replace(one, errors={"this machine": said}))
+            self._tell(replace(one, errors={field.HERE: said}))
         hint = "the run is not what the file asks for; run it again"
         raise EmulationError(said, hint=hint) from self._broken
 
@@ -152,7 +152,7 @@ class Conductor:
         try:
             errors = field.do(step, self._where, self._plan)
         except Exception as failed:  # noqa: BLE001 - the run goes on, and says so
-            errors = dict.fromkeys(step.hosts or ("this machine",), _said(failed))
+            errors = dict.fromkeys(step.hosts or (field.HERE,), _said(failed))
         self._away = step.away
         self._free = time.monotonic()
         outcome: Outcome = "failed" if errors else punctual
@@ -180,7 +180,7 @@ class Conductor:
             try:
                 failed = field.renew(names, self._where, str(beat), here=here)
             except Exception as error:  # noqa: BLE001 - a later beat may do
-                failed = {"this machine": _said(error)}
+                failed = {field.HERE: _said(error)}
             for host in failed.keys() - self._warned:
                 self._warned.add(host)
                 said = f"{host}: its lease could not be renewed: {failed[host]}"

@@ -23,6 +23,7 @@ PATIENCE = 300.0  # seconds a machine may take for an event: services stop slowl
 BRIEF = 10.0  # seconds it may take to renew its lease
 TRIES = 60  # once a second: a machine that was started answers SSH by then
 MACHINES = "machines"
+HERE = "this machine"  # where enos runs, among the names of machines
 _SH = ("sh", "-s")
 
 
@@ -88,7 +89,8 @@ class Field:
 def look(where: Field) -> Found:
     """Ask every host what it can do and which containers it has.
 
-    Raises CapabilityError for a host that lacks a program.
+    Raises EmulationError for a host that does not answer, CapabilityError for one that
+    lacks a program.
     """
     script = where.place.script("look")
     with where.progress.step("What the hosts can do for events"):
@@ -130,7 +132,7 @@ def arm(plan: EventsPlan, where: Field) -> None:
         if plan.switched:
             undo = {MACHINES: _bringing_back(plan, where)}
             done = where.locally(where.here.arming(undo))
-            _refuse({"this machine": done})
+            _refuse({HERE: done})
         refused = on_each(hosts, lambda host: _arm(host, plan, where))
         try:
             _refuse(refused)
@@ -161,12 +163,22 @@ def do(step: Step, where: Field, plan: EventsPlan) -> dict[str, str]:
 def renew(
     names: Iterable[str], where: Field, beat: str, *, here: bool
 ) -> dict[str, str]:
-    """Prolong the leases; return machine → why that failed."""
+    """Prolong the leases; return machine → why that failed.
+
+    What fails on one machine, this one with its full disk included, keeps no other
+    from its lease.
+    """
     script = where.place.script(f"renew {shlex.quote(beat)}")
-    if here:
-        Path(where.here.folder, "lease").write_text(f"{beat}\n", encoding="utf-8")
     hosts = where.hosts(names)
-    return _failures(on_each(hosts, lambda host: where.on(host, script, timeout=BRIEF)))
+    said = on_each(hosts, lambda host: where.on(host, script, timeout=BRIEF))
+    failed = _failures(said)
+    if here:
+        try:
+            lease = Path(where.here.folder, "lease")
+            lease.write_text(f"{beat}\n", encoding="utf-8")
+        except OSError as refused:
+            failed[HERE] = str(refused)
+    return failed
 
 
 def finish(
@@ -186,7 +198,7 @@ def finish(
     """
     failed: dict[str, str] = {}
     if here and Path(where.here.folder).is_dir():
-        failed = _failures({"this machine": where.locally(where.here.script("finish"))})
+        failed = _failures({HERE: where.locally(where.here.script("finish"))})
     script = where.place.script("finish")
     said = on_each(where.hosts(names), lambda host: where.on(host, script))
     healed = {

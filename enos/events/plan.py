@@ -91,6 +91,19 @@ class EventsPlan:
         )
 
 
+def starts(origin: str, scenario: str) -> bool:
+    """Tell whether a scenario is the one that starts the clock.
+
+    One that is run with several arguments has them behind its name, one that is run
+    again a number. Without an origin every scenario is.
+
+    >>> starts("boot", "boot [times=2] #2"), starts("boot", "boot and delete")
+    (True, False)
+    """
+    told_apart = (f"{origin} [", f"{origin} #")
+    return not origin or scenario == origin or scenario.startswith(told_apart)
+
+
 def clock(seconds: float) -> str:
     """Return a moment as a person reads it.
 

@@ -1,6 +1,6 @@
 """Events and a testbed in, what each machine does at each event out. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from enos.config.constraints import NetworkConstraints
@@ -15,7 +15,7 @@ from enos.events.situation import (
     Situation,
     states,
 )
-from enos.netem import HostCommands
+from enos.netem import EmulationPlan, HostCommands
 from enos.testbed import Host
 
 
@@ -49,6 +49,19 @@ def plan_events(timeline: Timeline, ground: Ground) -> EventsPlan:
         before={name: _told(before[name]) for name in _reshaped(steps)},
         switched=_brought_back(steps, ground),
     )
+
+
+def emulations(timeline: Timeline, ground: Ground) -> Iterator[EmulationPlan]:
+    """Yield what is emulated after each event that leaves links changed.
+
+    The ground's back end plays no part: this is what it is chosen by. Raises as
+    `plan_events`.
+    """
+    situation = Situation()
+    for event in timeline.events:
+        situation = situation.after(event, ground)
+        if situation.changes:
+            yield ground.planned(situation.changes)
 
 
 def _told(state: HostState) -> HostCommands | None:

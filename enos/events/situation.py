@@ -58,20 +58,24 @@ class Ground:
         """Return what each host emulates before the run."""
         return self.emulation(())
 
-    def emulation(
-        self, changes: tuple[ConstraintSpec, ...]
-    ) -> Mapping[str, "Emulation"]:
-        """Return what each host emulates once these changes hold.
+    def planned(self, changes: tuple[ConstraintSpec, ...]) -> EmulationPlan:
+        """Return what is emulated once these changes hold, whatever does it.
 
         Raises EmulationError for what cannot be emulated.
         """
         laid = (*self.constraints.overrides, *changes)
-        plan = plan_emulation(
+        return plan_emulation(
             replace(self.constraints, overrides=laid),
             self.testbed,
             vips=self.vips,
             controller=self.controller,
         )
+
+    def emulation(
+        self, changes: tuple[ConstraintSpec, ...]
+    ) -> Mapping[str, "Emulation"]:
+        """Return what each host emulates once these changes hold; as `planned`."""
+        plan = self.planned(changes)
         interfaces: dict[str, tuple[Interface, ...]] = {}
         for one in plan.interfaces:
             interfaces[one.host] = (*interfaces.get(one.host, ()), _bare(one))
@@ -184,10 +188,16 @@ class Situation:
             host for host, container in self.stopped | self.paused if not container
         )
 
+    @property
+    def broken(self) -> frozenset[frozenset[str]]:
+        """Return the pairs of groups whose links are not what they were."""
+        changed = ((spec.src, spec.dst) for spec in self.changes)
+        return frozenset(frozenset(pair) for pair in (*self.cut, *changed))
+
     def after(self, event: Event, ground: Ground) -> "Situation":
         """Return the situation after one more event.
 
-        Raises ConfigError for an event that names nothing there is or undoes nothing,
+        Raises ConfigError for an event that names nothing there is or mends nothing,
         CapabilityError for a machine that the provider cannot switch.
         """
         match event:
@@ -202,9 +212,17 @@ class Situation:
                 return self._switched(event, ground)
 
     def _healed(self, event: Heal) -> "Situation":
-        if not event.pairs:
-            return replace(self, changes=(), cut=())
-        healed = {frozenset(pair) for pair in event.pairs}
+        """Return it without what was done to the links of an event, or to all."""
+        healed = {frozenset(pair) for pair in event.pairs} or self.broken
+        if not healed & self.broken:
+            others = listed(sorted("|".join(sorted(pair)) for pair in self.broken))
+            raise ConfigError(
+                f"`{event.text}`: at that time there is nothing to heal",
+                hint=f"the links that were changed: {others}"
+                if others
+                else "let a partition or a change of links come before; `start` and "
+                "`unpause` are for what was stopped or paused",
+            )
         return replace(
             self,
             changes=tuple(

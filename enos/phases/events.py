@@ -14,11 +14,12 @@ from typing import Any
 
 from enos import events, netem
 from enos.config.constraints import NetworkConstraints
-from enos.config.events import LinkChange, Partition, Timeline
+from enos.config.events import Partition, Timeline
 from enos.config.timeline import load_timeline
-from enos.errors import ConfigError, listed
+from enos.errors import CapabilityError, ConfigError, listed
 from enos.events import EventsPlan, Field, Found, Ground, Happened, Place
 from enos.events.scripts import REACHING
+from enos.netem.backend import mixes_copies
 from enos.phases import tc
 from enos.phases.session import Session
 from enos.progress import Progress
@@ -99,7 +100,7 @@ def beside(
         yield Beside()
         return
     names = tuple(scenarios)
-    if not any(name.startswith(timeline.origin) for name in names):
+    if not any(events.starts(timeline.origin, name) for name in names):
         raise ConfigError(
             f"the events count from `{timeline.origin}`, which is no scenario of the "
             "workload",
@@ -209,16 +210,16 @@ def _earlier(file: Path, began: float) -> Iterator[Happened]:
 def _ground(session: Session, timeline: Timeline, found: Found) -> Ground:
     testbed, provider = session.testbed, session.provider
     switch = provider.switching if isinstance(provider, SwitchesMachines) else None
-    return Ground(
+    ground = Ground(
         testbed=testbed,
         constraints=_in_force(session),
-        backend=_backend(session, timeline),
         vips=tc.vips(session.directory.kolla, testbed),
         controller=netem.controller_addresses(session.shell),
         egress=found.egress,
         containers=found.containers,
         switch=switch,
     )
+    return replace(ground, backend=_backend(session, timeline, ground))
 
 
 def _in_force(session: Session) -> NetworkConstraints:
@@ -228,16 +229,38 @@ def _in_force(session: Session) -> NetworkConstraints:
     return tc.constraints(session)
 
 
-def _backend(session: Session, timeline: Timeline) -> netem.Backend:
+def _backend(session: Session, timeline: Timeline, ground: Ground) -> netem.Backend:
+    """Return what emulates the links: what does so already, or the hosts' best.
+
+    Raises CapabilityError for events that what does so already is not capable of.
+    """
+    plans = tuple(events.emulations(timeline, ground))
+    copying = next(filter(mixes_copies, plans), None)
     record = session.directory.load().phases.get("tc")
-    if record and "backend" in record.facts:
-        return netem.Backend(str(record.facts["backend"]))
-    if not any(isinstance(event, LinkChange) for event in timeline.events):
+    told = record.facts.get("backend") if record else None
+    present = netem.Backend(str(told)) if told else None
+    if present and (present is not netem.Backend.NETEM or not copying):
+        return present
+    if not plans:
         return netem.Backend.NETEM  # nothing is emulated: either will do
-    sockets = session.directory.sockets
-    return netem.probe_backend(
-        session.testbed, session.shell, session.progress, sockets=sockets
-    ).backend
+    try:
+        return netem.probe_backend(
+            session.testbed,
+            session.shell,
+            session.progress,
+            wanted=present,
+            plan=copying,
+            sockets=session.directory.sockets,
+        ).backend
+    except CapabilityError as lacking:
+        if not present:
+            raise
+        raise CapabilityError(
+            f"an event duplicates packets on one link beside others: {lacking.message}",
+            hint="`enos tc` chose netem, which is enough for the file: give a link "
+            "`duplicate` there, too, or leave it out of the events",
+            details=lacking.details,
+        ) from None
 
 
 def _field(session: Session) -> Field:

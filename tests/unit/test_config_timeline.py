@@ -170,6 +170,24 @@ def test_a_moment_at_which_nothing_happens_is_a_problem(
     assert "nothing is said to happen at 10ms" in failed.value.details
 
 
+@pytest.mark.parametrize("verb", ["partition", "heal", "delay: 5ms, between"])
+@pytest.mark.parametrize("none", ["[]", "''", "','"])
+def test_an_event_that_names_no_group_is_a_problem(
+    verb: str, none: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError) as failed:
+        of(f"events: [{{at: 5s, {verb}: {none}}}]", tmp_path)
+
+    assert "no group is named: write `grp1|grp2`" in failed.value.details
+
+
+def test_a_line_that_names_no_group_is_a_problem(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as failed:
+        of("at 5s: partition ,", tmp_path)
+
+    assert "no group is named" in failed.value.details
+
+
 @given(st.floats(0, 1e6), st.sampled_from(sorted(UNITS)))
 def test_a_moment_is_its_number_of_seconds(number: float, unit: str) -> None:
     text = f"{number:.6f}"

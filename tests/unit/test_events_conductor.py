@@ -18,6 +18,7 @@ from enos.events import (
     Place,
     finish,
 )
+from enos.events.field import HERE, renew
 from enos.events.planner import plan_events
 from enos.testbed import Host, Network, Nic, Testbed
 from enos.testing import RecordingProgress, RecordingShell
@@ -177,6 +178,19 @@ def test_an_event_is_punctual_by_the_end_of_the_one_before(
     assert free < due <= begun <= done[0] <= second_free <= second_begun <= done[1]
     assert second_due == due
     assert told.ended["partition"] == told.ended["heal"] == "waited"
+
+
+def test_hosts_keep_their_lease_when_the_disk_here_is_full(where: Field) -> None:
+    shell = where.shell
+    assert isinstance(shell, RecordingShell)
+    # A folder that is not there refuses as a full disk does: by OSError.
+
+    failed = renew(("node-2", "node-3"), where, "7", here=True)
+
+    assert failed.keys() == {HERE}
+    assert "No such file" in failed[HERE]
+    renewed = [one for one in shell.calls if one.stdin.endswith("\nrenew 7\n")]
+    assert len(renewed) == 2
 
 
 def test_hosts_heal_also_when_healing_here_takes_too_long(where: Field) -> None:

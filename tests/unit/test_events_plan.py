@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from enos.config.constraints import ConstraintSpec, NetworkConstraints
 from enos.config.events import Event, Heal, LinkChange, Partition, Switch, Timeline
 from enos.errors import CapabilityError, ConfigError, EmulationError
-from enos.events import EventsPlan, Ground, plan_events
+from enos.events import EventsPlan, Ground, emulations, plan_events, starts
 from enos.events.cut import cuts
 from enos.events.scripts import Place, task
 from enos.events.situation import HostState, Situation, states
 from enos.netem import Backend, Vip
+from enos.netem.backend import mixes_copies
 from enos.testbed import Host, Network, Nic, Testbed
-from enos.units import Duration
+from enos.units import Duration, Percent
 
 Golden = Callable[[str, str], None]
 NETWORKS = (
@@ -154,11 +155,26 @@ LINKS = st.one_of(
 )
 
 
+def possible(several: list[Event]) -> list[Event]:
+    """Return the events without those that would heal what is whole."""
+    situation, kept = Situation(), []
+    for event in several:
+        healed = {frozenset(pair) for pair in getattr(event, "pairs", ())}
+        if not isinstance(event, Heal) or healed & situation.broken:
+            situation = situation.after(event, GROUND)
+            kept.append(event)
+    return kept
+
+
+MANY = st.lists(LINKS, max_size=6).map(possible)
+
+
 @settings(max_examples=30)
-@given(st.lists(LINKS, max_size=6))
+@given(MANY, PAIRS)
 def test_whatever_happened_a_heal_leaves_everything_as_it_was(
-    several: list[Event],
+    several: list[Event], last: tuple[str, str]
 ) -> None:
+    several = [*several, partition(last)]
     whole = plan(*several, HEAL)
 
     situation = Situation()
@@ -169,7 +185,7 @@ def test_whatever_happened_a_heal_leaves_everything_as_it_was(
 
 
 @settings(max_examples=30)
-@given(st.lists(LINKS, max_size=6))
+@given(MANY)
 def test_a_partition_is_the_same_from_both_sides(several: list[Event]) -> None:
     situation = Situation()
     for event in several:
@@ -189,7 +205,7 @@ def test_a_partition_is_the_same_from_both_sides(several: list[Event]) -> None:
 
 
 @settings(max_examples=30)
-@given(st.lists(LINKS, max_size=5))
+@given(MANY)
 def test_a_host_does_something_only_when_its_share_changes(
     several: list[Event],
 ) -> None:
@@ -282,6 +298,7 @@ def test_states_lead_into_one_another() -> None:
         (switch("start", "rabbitmq"), ConfigError, "nothing to start"),
         (switch("unpause", "compute-1"), ConfigError, "nothing to unpause"),
         (partition(("core", "nowhere")), EmulationError, "nowhere"),
+        (HEAL, ConfigError, "nothing to heal"),
     ],
 )
 def test_an_event_that_cannot_be_is_refused_before_the_run(
@@ -289,6 +306,53 @@ def test_an_event_that_cannot_be_is_refused_before_the_run(
 ) -> None:
     with pytest.raises(kind, match=said):
         plan(event)
+
+
+def test_a_heal_of_other_links_than_were_changed_is_refused_and_names_them() -> None:
+    elsewhere = replace(HEAL, pairs=(("core", "edge2"),), text="heal core|edge2")
+
+    with pytest.raises(ConfigError, match=r"`heal core\|edge2`: .*nothing") as refused:
+        plan(partition(*APART), slower(7, "edge2", "edge1"), elsewhere)
+    assert refused.value.hint == (
+        "the links that were changed: `core|edge1`, `edge1|edge2`"
+    )
+
+    several = replace(HEAL, pairs=(("edge2", "core"), ("edge1", "core")))
+    *_, step = plan(partition(*APART), several).steps
+    assert set(step.tasks) == {"control-1", "compute-1"}
+
+
+def test_what_is_emulated_is_told_for_each_moment_links_are_changed() -> None:
+    copied = ConstraintSpec(src="core", dst="edge1", duplicate=Percent(1))
+    events = (
+        slower(9, "core", "edge2"),
+        LinkChange(at=1.0, text="", specs=(copied,)),
+        partition(*APART),
+        HEAL,
+    )
+
+    plans = tuple(emulations(Timeline(events=events), GROUND))
+
+    assert [mixes_copies(one) for one in plans] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "does"),
+    [
+        ("boot", True),
+        ("boot [times=2]", True),
+        ("boot #2", True),
+        ("boot [times=2] #3", True),
+        ("boot and delete", False),
+        ("boot-and-delete", False),
+        ("reboot", False),
+    ],
+)
+def test_the_clock_is_started_by_the_scenario_of_that_name(
+    scenario: str, *, does: bool
+) -> None:
+    assert starts("boot", scenario) == does
+    assert starts("", scenario)
 
 
 def test_machines_of_a_provider_that_cannot_switch_them_are_refused_by_name() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from enos import plugins
 from enos.config.events import Heal, Partition, Timeline
-from enos.errors import ConfigError
+from enos.errors import CapabilityError, ConfigError
 from enos.events import judge
 from enos.phases import events
 from enos.phases.session import Session, Workshop, phase, resuming, starting
@@ -43,12 +43,12 @@ class Hosts(RecordingShell):
     def __init__(self) -> None:
         super().__init__()
         self.scripts: list[str] = []
-        self.healed = ""
+        self.healed = self.can = ""
 
         def answer(call: Call) -> Answer:
             last = call.stdin.rstrip().rpartition("\n")[2]
             self.scripts.append(last)
-            said = {"look": CAN, "finish": self.healed}
+            said = {"look": CAN, "finish": self.healed, "probe": self.can}
             return Answer(stdout=said.get(last, ""))
 
         self.script("ssh *", answer)
@@ -166,6 +166,63 @@ def test_a_kernel_that_cannot_drop_at_an_interface_is_a_decision(
     assert progress.decisions[-1].startswith("compute-1: no egress hook")
     assert "egress" not in plan.steps[0].tasks["compute-1"].shown
     assert "egress" in plan.steps[0].tasks["compute-2"].shown
+
+
+COPIES = """\
+provider: {type: fake}
+resources:
+  core: {any: {control: 1}}
+  one: {any: {compute: 1}}
+  two: {any: {compute: 1}}
+events:
+  - at 0s: delay 5ms core|one
+  - at 1s: duplicate 1% core|two
+"""
+
+
+@pytest.mark.parametrize(
+    ("can", "backend"),
+    [
+        ("tc htb netem copies ipset nfqueue queues python3", "netem"),
+        ("tc htb netem ipset nfqueue queues python3", "user-space"),
+    ],
+)
+def test_links_are_emulated_by_what_can_do_all_that_events_ask(
+    workshop: Workshop, tmp_path: Path, hosts: Hosts, can: str, backend: str
+) -> None:
+    file = tmp_path / "demo.yml"
+    file.write_text(COPIES)
+    hosts.can = can
+    with starting(file, None, workshop) as session:
+        acquired(session)
+        plan = events.planned(session, events.asked(session))
+
+    for step in plan.steps:
+        shown = step.tasks["control-1"].shown
+        assert ("classes.json" in shown) == (backend == "user-space")
+    progress = workshop.progress
+    assert isinstance(progress, RecordingProgress)
+    assert progress.decisions[-1].startswith(f"network emulation by {backend}: ")
+
+
+def test_events_that_the_emulation_in_force_cannot_do_are_refused_before_the_run(
+    workshop: Workshop, tmp_path: Path, hosts: Hosts
+) -> None:
+    file = tmp_path / "demo.yml"
+    file.write_text(COPIES)
+    hosts.can = "tc htb netem ipset nfqueue queues python3"
+    with starting(file, None, workshop) as session:
+        acquired(session)
+        with phase(session, "tc") as running:
+            running.facts["backend"] = "netem"
+        with pytest.raises(CapabilityError, match="duplicates packets") as refused:
+            events.planned(session, events.asked(session))
+        assert "copies" in refused.value.details
+
+        hosts.can += " copies"
+        plan = events.planned(session, events.asked(session))
+
+    assert "netem" in plan.steps[1].tasks["control-1"].shown
 
 
 def test_a_second_part_of_a_run_keeps_the_events_of_the_first(
