@@ -27,7 +27,7 @@ CapabilityError where a host lacks a program or the kernel a feature.
 """
 
 from enos.netem.act import apply, check, controller_addresses, reset
-from enos.netem.backend import Choice, choose, probe_backend, shortcomings
+from enos.netem.backend import Choice, choose, probe_backend
 from enos.netem.commands import Backend, HostCommands, commands
 from enos.netem.measure import measure
 from enos.netem.measurement import (
@@ -40,6 +40,7 @@ from enos.netem.measurement import (
 from enos.netem.plan import EmulationPlan, Flow, Interface, Peer, Rule, Vip
 from enos.netem.planner import plan_emulation
 from enos.netem.shaping import Shaping
+from enos.netem.shortcomings import shortcomings
 from enos.netem.verdict import HEADER, Verdict, require, table, verdicts
 
 __all__ = [

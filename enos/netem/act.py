@@ -19,6 +19,7 @@ from enos.remote import on_each, run_on
 from enos.testbed import Host, Testbed
 
 PATIENCE = 120.0  # seconds a host may take for its script
+RESET = "run `enos tc --reset`"
 
 
 def apply(
@@ -35,7 +36,8 @@ def apply(
     What enos emulated before is replaced, also on hosts the plan does not name.
 
     Raises:
-        EmulationError: a host refused, or says otherwise when asked; nothing is left.
+        EmulationError: a host refused, or says otherwise when asked. Nothing is left
+            then, save on hosts that could not be cleared, which the error names.
 
     """
     told = commands(plan, backend)
@@ -52,20 +54,22 @@ def apply(
             step.awaiting("what the hosts say they do")
             _check(told, testbed, shell, sockets)
         except BaseException as why:
-            _give_up(testbed, shell, sockets, why)
+            left = _left(testbed, shell, sockets)
+            if left and isinstance(why, EnosError):
+                why.details = "\n".join(filter(None, (why.details, left)))
+                why.hint = f"{left}; {RESET}"
+            elif left:
+                progress.warn(f"{left}; {RESET}")
             raise
 
 
-def _give_up(
-    testbed: Testbed, shell: Shell, sockets: Path | None, why: BaseException
-) -> None:
-    """Leave nothing shaped; a host where that fails is told of beside the reason."""
+def _left(testbed: Testbed, shell: Shell, sockets: Path | None) -> str:
+    """Take the shaping off all hosts; return where that failed, empty for nowhere."""
     try:
-        _raise_refusals(on_each(testbed.hosts, lambda h: _clear(shell, h, sockets)))
-    except EnosError as left:
-        if isinstance(why, EnosError):
-            told = f"not cleared afterwards: {left.message}"
-            why.details = "\n".join(filter(None, (why.details, told)))
+        _raise_left(on_each(testbed.hosts, lambda host: _clear(shell, host, sockets)))
+    except EnosError as failed:
+        return f"not cleared afterwards: {failed.message}"
+    return ""
 
 
 def check(
@@ -96,8 +100,7 @@ def reset(
     Raises EmulationError that names the hosts where it could not.
     """
     with progress.step("Remove the network emulation"):
-        done = on_each(testbed.hosts, lambda host: _clear(shell, host, sockets))
-        _raise_refusals(done)
+        _raise_left(on_each(testbed.hosts, lambda host: _clear(shell, host, sockets)))
 
 
 def controller_addresses(shell: Shell) -> tuple[str, ...]:
@@ -155,7 +158,7 @@ def _check(
 
 
 def _raise_refusals(done: Mapping[str, Completed]) -> None:
-    refused = {host: (_last_line(one),) for host, one in done.items() if not one.ok}
+    refused = _failed(done)
     if refused:
         first = next(iter(refused))
         raise EmulationError(
@@ -163,6 +166,21 @@ def _raise_refusals(done: Mapping[str, Completed]) -> None:
             hint="nothing is left shaped; `enos tc --plan` prints every command",
             details=_listed(refused),
         )
+
+
+def _raise_left(done: Mapping[str, Completed]) -> None:
+    shaped = _failed(done)
+    if shaped:
+        first = next(iter(shaped))
+        raise EmulationError(
+            f"the emulation on {_names(shaped)} is not removed: {shaped[first][0]}",
+            hint=f"{RESET} again; `enos ssh {first}` shows why",
+            details=_listed(shaped),
+        )
+
+
+def _failed(done: Mapping[str, Completed]) -> dict[str, tuple[str, ...]]:
+    return {host: (_last_line(one),) for host, one in done.items() if not one.ok}
 
 
 def _last_line(done: Completed) -> str:

@@ -16,7 +16,7 @@ NEEDS = {
     Backend.NETEM: ("tc", "htb", "netem"),
     Backend.USER_SPACE: ("tc", "htb", "ipset", "nfqueue", "queues", "python3"),
 }
-COPIES = "copies"
+COPIES, IPV6 = "copies", "nfqueue6"
 PACKAGES = "install iproute2, iptables, ipset and python3 on the hosts"
 
 
@@ -50,7 +50,7 @@ def probe_backend(
         shell: reaches them.
         progress: is told the decision.
         wanted: the only back end to consider.
-        plan: what will be applied, since some kernels can only do a part.
+        plan: what will be applied, since some hosts can only do a part.
         sockets: as `enos.remote` has it.
 
     Raises:
@@ -58,6 +58,7 @@ def probe_backend(
 
     """
     copies = plan is not None and mixes_copies(plan)
+    six = plan is not None and queues_ipv6(plan)
 
     def ask(host: Host) -> tuple[str, ...]:
         script = host_script("probe")
@@ -65,7 +66,8 @@ def probe_backend(
         return tuple(done.stdout.split())
 
     with progress.step("What the hosts' kernels can emulate"):
-        choice = choose(on_each(testbed.hosts, ask), wanted=wanted, copies=copies)
+        found = on_each(testbed.hosts, ask)
+        choice = choose(found, wanted=wanted, copies=copies, six=six)
     progress.decision(f"network emulation by {choice.backend}: {choice.why}")
     return choice
 
@@ -80,15 +82,16 @@ def mixes_copies(plan: EmulationPlan) -> bool:
     return False
 
 
-def shortcomings(plan: EmulationPlan, backend: Backend) -> tuple[str, ...]:
-    """Return what a back end will not do as the plan asks, a sentence each."""
-    flows = (flow for one in plan.interfaces for flow in one.outgoing)
-    correlated = any(flow.shaping.delay_correlation.value for flow in flows)
-    if backend is not Backend.NETEM or not correlated:
-        return ()
-    # tabledist of sch_netem.c takes the correlated number modulo twice the jitter in
-    # nanoseconds, or modulo the size of the table: nothing is left of a correlation.
-    return ("sch_netem draws delays independently: no `delay_correlation` will show",)
+def queues_ipv6(plan: EmulationPlan) -> bool:
+    """Tell whether a host would queue what comes from an IPv6 address."""
+    return any(
+        ":" in address
+        for interface in plan.interfaces
+        for flow in interface.incoming
+        if flow.shaping.disturbs
+        for peer in flow.peers
+        for address in peer.addresses
+    )
 
 
 def choose(
@@ -96,6 +99,7 @@ def choose(
     *,
     wanted: Backend | None = None,
     copies: bool = False,
+    six: bool = False,
 ) -> Choice:
     """Return the back end that all hosts can run, netem before user space.
 
@@ -103,12 +107,17 @@ def choose(
         capabilities: host name -> what was found there.
         wanted: the only one to consider.
         copies: netem would have to duplicate on one link and shape another.
+        six: user space would have to queue IPv6.
 
     Raises:
         CapabilityError: there is none.
 
     """
-    needs = NEEDS | ({Backend.NETEM: (*NEEDS[Backend.NETEM], COPIES)} if copies else {})
+    netem, user_space = NEEDS[Backend.NETEM], NEEDS[Backend.USER_SPACE]
+    needs = {
+        Backend.NETEM: (*netem, COPIES) if copies else netem,
+        Backend.USER_SPACE: (*user_space, IPV6) if six else user_space,
+    }
     missing = {
         backend: {
             host: absent

@@ -124,9 +124,11 @@ report() {
     done
     echo "[queues]"
     cat $QUEUES 2>/dev/null || true
+    echo "[classes]"
+    cat "$FOLDER/classes.json" 2>/dev/null || true
     echo "[sets]"
     if command -v ipset >/dev/null; then
-        ipset -t list | grep -E '^(Name|Number of entries):' || true
+        ipset save | grep "^add $PREFIX" || true
     fi
     echo "[chains]"
     for tables in iptables ip6tables; do
@@ -154,8 +156,11 @@ probe() {
         can htb tc qdisc add dev lo root handle 1: htb
         can netem tc qdisc replace dev lo root netem delay 1ms
         can copies copies
-        can ipset ipset create probe hash:ip
-        can nfqueue iptables -t raw -A PREROUTING -m set --match-set probe src \
+        can ipset ipset create probe4 hash:ip
+        can nfqueue iptables -t raw -A PREROUTING -m set --match-set probe4 src \
+            -j NFQUEUE --queue-num 1 --queue-bypass
+        ipset create probe6 hash:ip family inet6 >/dev/null 2>&1
+        can nfqueue6 ip6tables -t raw -A PREROUTING -m set --match-set probe6 src \
             -j NFQUEUE --queue-num 1 --queue-bypass
         can queues test -e /proc/self/net/netfilter/nfnetlink_queue
     '

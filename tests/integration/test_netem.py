@@ -120,6 +120,34 @@ def test_applying_twice_is_applying_once(
     assert said(net, 0, "sh", "-c", "iptables -t raw -S").count("-j ENOS") <= 1
 
 
+MEDDLING = {
+    "has rate 9Mbit instead of": (
+        "tc class change dev eth0 parent e05: classid e05:1 htb rate 9mbit ceil 9mbit"
+    ),
+    "in another class than planned, 10.99.0.3 in": (
+        "tc filter del dev eth0 parent e05: protocol ip prio 41"
+    ),
+    "addresses too few or too many": (
+        "ipset del enos-57424-4 10.99.0.3; ipset add enos-57424-4 10.99.0.9"
+    ),
+    "other quantities": "sed -i s/25000/2500/ /run/enos-netem/classes.json",
+    "IPv6 packets do not enter": "ip6tables -t raw -F PREROUTING",
+}
+
+
+@pytest.mark.parametrize("fault", MEDDLING)
+def test_what_somebody_changed_is_found_when_the_host_is_asked(
+    net: NamespaceTestbed, plan: EmulationPlan, fault: str
+) -> None:
+    shape(net, plan, Backend.USER_SPACE)
+    said(net, 0, "sh", "-c", MEDDLING[fault])
+
+    with pytest.raises(EmulationError, match="planned on `node-1`") as found:
+        check(plan, net.testbed, net.shell, backend=Backend.USER_SPACE)
+
+    assert fault in found.value.details
+
+
 def test_a_tree_of_somebody_else_is_refused_and_nothing_is_left_half_shaped(
     net: NamespaceTestbed, plan: EmulationPlan, backend: Backend
 ) -> None:

@@ -77,6 +77,29 @@ def test_a_host_that_does_not_answer_when_cleared_does_not_hide_the_refusal() ->
         applied(shell)
 
     assert "not cleared afterwards: `n1` did not answer" in told.value.details
+    assert told.value.hint == (
+        "not cleared afterwards: `n1` did not answer within 120 s; "
+        "run `enos tc --reset`"
+    )
+
+
+def test_who_breaks_it_off_is_told_where_shaping_is_left() -> None:
+    def interrupted(call: Call) -> Answer:
+        if clears_only(call.stdin):
+            return Answer(stderr="no route to host", returncode=255)
+        raise KeyboardInterrupt
+
+    shell, progress = RecordingShell(), RecordingProgress()
+    shell.script("ssh *root@n1*", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        apply(PLAN, BED, shell, progress, backend=Backend.USER_SPACE)
+
+    (warning,) = progress.warnings
+    assert warning == (
+        "not cleared afterwards: the emulation on `n1` is not removed: "
+        "no route to host; run `enos tc --reset`"
+    )
 
 
 def test_a_host_outside_the_plan_is_cleared_of_an_earlier_one() -> None:
@@ -90,8 +113,10 @@ def test_a_reset_that_fails_somewhere_names_the_host() -> None:
     shell = RecordingShell()
     shell.on("ssh *root@n3*", stderr="connection refused", returncode=255)
 
-    with pytest.raises(EmulationError, match=r"`n3` refused .*connection refused"):
+    with pytest.raises(EmulationError, match=r"on `n3` is not removed: conn.*") as told:
         reset(BED, shell, RecordingProgress())
+
+    assert told.value.hint == ("run `enos tc --reset` again; `enos ssh n3` shows why")
 
 
 def test_the_choice_of_back_end_is_recorded_with_its_reason() -> None:

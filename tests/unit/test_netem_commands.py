@@ -1,12 +1,10 @@
-"""From a plan to the exact commands, and from a host's answer back to a judgement."""
+"""From a plan to the exact commands, and which back end can run them."""
 
-import json
 import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Address
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,17 +14,16 @@ from enos.config.constraints import ConstraintSpec, NetworkConstraints
 from enos.errors import CapabilityError, EmulationError
 from enos.netem import (
     Backend,
+    EmulationPlan,
     Flow,
-    HostCommands,
     Interface,
     Peer,
     Shaping,
     commands,
     plan_emulation,
 )
-from enos.netem.backend import choose, mixes_copies
+from enos.netem.backend import choose, mixes_copies, queues_ipv6
 from enos.netem.crandom import threshold
-from enos.netem.readback import faults
 from enos.netem.trafficcontrol import batch, classes, netem_words, spreading_shift
 from enos.netem.userspace import queues
 from enos.testbed import Host, Network, Nic, Testbed
@@ -258,6 +255,21 @@ def test_kernels_that_refuse_copies_beside_other_links_are_told_from_the_rest() 
     alone = ConstraintSpec(src="grp2", dst="grp3", duplicate=Percent(1))
     alone_plan = plan_emulation(NetworkConstraints(constraints=(alone,)), BED)
     assert not mixes_copies(alone_plan)
+
+
+def test_a_host_without_ip6tables_queues_no_ipv6() -> None:
+    plan = plan_emulation(ASKED, BED)
+    four = replace(one_interface(2, Shaping(delay=Duration(ms=1))), outgoing=())
+    assert queues_ipv6(plan)
+    assert not queues_ipv6(EmulationPlan(interfaces=(four,)))
+
+    both = {"a": (*NO_NETEM, "nfqueue6"), "b": NO_NETEM}
+    assert choose(both).backend is Backend.USER_SPACE
+    with pytest.raises(
+        CapabilityError, match="by user-space is not possible on b"
+    ) as no:
+        choose(both, six=True)
+    assert no.value.details == "b: no nfqueue6"
 
 
 def test_a_host_that_can_do_neither_is_named_with_what_it_lacks() -> None:
