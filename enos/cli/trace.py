@@ -1,5 +1,6 @@
 """`enos trace`: what happened inside OpenStack while a scenario ran."""
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,9 @@ from enos.cli.opening import opened
 from enos.cli.options import Options, common
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from enos.phases.trace import Traced
+    from enos.phases.traced import Traced
 
 
 @click.group("trace")
@@ -20,14 +21,18 @@ def command() -> None:
 
 
 @command.command("list")
+@click.argument("what", default="")
 @common
-def list_(options: Options) -> None:
-    """List the traces there are: run/scenario, iteration, id."""
-    from enos.phases import trace
+def list_(options: Options, what: str) -> None:
+    """List the traces there are: run/scenario, iteration, id.
 
-    with opened(options, reread=False, lock=False) as session:
-        found = trace.kept(session)
-    rows = [(one.label, *_words(file)) for one in found for file in one.files]
+    WHAT leaves out the others: named as for `enos trace show`, an archive too.
+    """
+    from enos.phases import traced
+
+    with _several(options, what) as (several, which):
+        found = traced.find(several, which) if which else several
+        rows = [(one.label, *_words(file)) for one in found for file in one.files]
     if options.json:
         keys = ("scenario", "iteration", "id")
         options.console.result_json([dict(zip(keys, r, strict=True)) for r in rows])
@@ -42,7 +47,8 @@ def list_(options: Options) -> None:
 @click.option("--html", is_flag=True, help="Write a page for each trace.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path),
-    help="Folder for the pages; without it, beside the traces.",
+    help="Folder for the pages; without it, beside the traces, of an archive the "
+    "current one.",
 )  # fmt: skip
 @common
 def show(
@@ -51,29 +57,45 @@ def show(
     """Show where the time of traces went.
 
     WHAT is a run, a scenario, run/scenario, or the beginning of a trace's id; without
-    it, the latest run.
+    it, the latest run. An archive is read anywhere: ARCHIVE or ARCHIVE/WHAT.
     """
-    from enos.phases import trace
+    with _found(options, what) as found:
+        if html:
+            _write(found, output, options)
+        elif options.json:
+            _show_json(found, options, every=tree)
+        else:
+            _show(found, options, every=tree)
+            options.console.next_command(f"enos trace show --html {what}".strip())
+
+
+def _write(found: "Sequence[Traced]", output: Path | None, options: Options) -> None:
+    from enos.phases import traced
+
+    folder = output or (options.cwd if found[0].archive else None)
+    if options.dry_run:
+        several = ((one, file) for one in found for file in one.files)
+        pages = tuple(traced.page_path(one, file, folder) for one, file in several)
+    else:
+        pages = traced.write_pages(found, folder)
+    options.console.result("\n".join(map(str, pages)))
+
+
+def _show_json(found: "Sequence[Traced]", options: Options, *, every: bool) -> None:
     from enos.traces import text
 
-    with opened(options, reread=False, lock=False) as session:
-        found = trace.find(trace.kept(session), what)
-        pages = trace.write_pages(found, output) if html else ()
-    if html:
-        options.console.result("\n".join(map(str, pages)))
-        return
-    if options.json:
-        told = (
-            text.as_json(one.label, one.trees, one.lab, every=tree) for one in found
-        )
-        options.console.result_json(list(told))
-        return
+    told = (text.as_json(one.label, one.trees, one.lab, every=every) for one in found)
+    options.console.result_json(list(told))
+
+
+def _show(found: "Sequence[Traced]", options: Options, *, every: bool) -> None:
+    from enos.traces import text
+
     for one in found:
         trees = one.trees
         options.console.result(text.report(one.label, trees, one.lab))
-        for each in trees if tree else ():
+        for each in trees if every else ():
             options.console.result(f"\n{text.spans(each)}")
-    options.console.next_command("enos trace show --html")
 
 
 @command.command("diff")
@@ -83,14 +105,36 @@ def show(
 def diff(options: Options, before: str, after: str) -> None:
     """Tell which calls grew between two runs, scenarios or traces.
 
-    BEFORE and AFTER are named as for `enos trace show`.
+    BEFORE and AFTER are named as for `enos trace show`, archives too.
     """
-    from enos.phases import trace
+    from enos.phases import traced
 
+    with _found(options, before) as old, _found(options, after) as new:
+        _tell(traced.paired(old, new), options)
+
+
+@contextmanager
+def _found(options: Options, what: str) -> "Iterator[tuple[Traced, ...]]":
+    """Give the traced scenarios a word stands for; an archive's go with the context."""
+    from enos.phases import traced
+
+    with _several(options, what) as (several, which):
+        yield traced.find(several, which)
+
+
+@contextmanager
+def _several(options: Options, what: str) -> "Iterator[tuple[tuple[Traced, ...], str]]":
+    """Give all there are of what a word names, and what it means among them."""
+    from enos.phases import traced
+
+    place = traced.inside(what)
+    if place:
+        with traced.of_archive(place[0]) as several:
+            yield several, place[1]
+        return
     with opened(options, reread=False, lock=False) as session:
-        found = trace.kept(session)
-        pairs = trace.paired(trace.find(found, before), trace.find(found, after))
-    _tell(pairs, options)
+        results = session.directory.results
+    yield traced.kept(results), what
 
 
 def _tell(pairs: "Sequence[tuple[Traced, Traced]]", options: Options) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from enos import plugins
+from enos.archive import plan_backup, write
 from enos.phases.session import Workshop, starting
 from enos.testing import FakeProvider, RecordingProgress, RecordingShell
 from enos.traces.crossings import Lab, to_json
@@ -112,6 +113,71 @@ def test_two_single_traces_differ_in_nothing_that_is_sure(enos: Enos) -> None:
     (plain,) = json.loads(enos("trace", "diff", "aaaa", "bbbb", "--json").out)
     assert plain["before"] == "bench-1-wan/01-boot-and-delete"
     assert not any(row["sure"] for row in plain["operations"])
+
+
+@pytest.fixture
+def packed(traced: Path, here: Path) -> Path:
+    """Return an archive of the results, away from the experiment."""
+    place = here.parent / "elsewhere" / "demo.tar.zst"
+    place.parent.mkdir()
+    plan = plan_backup(None, traced.parent)
+    write(plan, place, shell=RecordingShell(), progress=RecordingProgress())
+    return place
+
+
+@pytest.mark.usefixtures("traced")
+def test_an_archive_is_read_where_there_is_no_experiment(
+    enos: Enos, packed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = enos("trace", "show", "bbbb")
+    monkeypatch.chdir(packed.parent)
+
+    listed = enos("trace", "list", packed.name).out.splitlines()
+    shown = enos("trace", "show", f"{packed.name}/bbbb")
+    diff = enos("trace", "diff", *(line.split()[0] for line in listed), "--json")
+    paged = enos("trace", "show", packed.name, "--html")
+
+    assert listed == [
+        "demo.tar.zst/bench-1-wan/01-boot-and-delete  1  aaaa1111",
+        "demo.tar.zst/bench-2-wan/01-boot-and-delete  1  bbbb2222",
+    ]
+    label, *rest = shown.out.splitlines()
+    assert label.startswith("demo.tar.zst/bench-2-wan/01-boot-and-delete")
+    assert rest == inside.out.splitlines()[1:]
+    (plain,) = json.loads(diff.out)
+    assert plain["before"] == "demo.tar.zst/bench-1-wan/01-boot-and-delete"
+    assert paged.code == 0
+    assert [one.name for one in packed.parent.glob("*.html")] == [
+        "boot-and-delete-0001-bbbb2222.html"
+    ]
+
+
+def test_an_archive_and_the_experiment_are_compared(
+    enos: Enos, traced: Path, packed: Path
+) -> None:
+    assert (traced / "bench-1-wan").exists()
+
+    told = enos("trace", "diff", str(packed), "bench-1-wan", "--json")
+
+    (plain,) = json.loads(told.out)
+    assert plain["before"].endswith("demo.tar.zst/bench-2-wan/01-boot-and-delete")
+    assert plain["after"] == "bench-1-wan/01-boot-and-delete"
+
+
+def test_what_an_archive_does_not_hold_is_an_error(enos: Enos, packed: Path) -> None:
+    told = enos("trace", "show", f"{packed}/nothing")
+    assert told.code == 15
+    assert "demo.tar.zst`" in told.err
+    assert "`enos trace list " in told.err
+    packed.write_text("no archive")
+    assert enos("trace", "show", str(packed)).code == 12
+
+
+def test_a_dry_run_names_the_pages_and_writes_none(enos: Enos, traced: Path) -> None:
+    told = enos("trace", "show", "--html", "--dry-run")
+
+    assert told.out.strip().endswith("boot-and-delete-0001-bbbb2222.html")
+    assert not list(traced.rglob("*.html"))
 
 
 @pytest.mark.usefixtures("results")

@@ -10,12 +10,13 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from enos import plugins
+from enos import netem, plugins
 from enos.bench.workload import Workload, load_workload
-from enos.config.constraints import ConstraintSpec
+from enos.config.constraints import ConstraintSpec, NetworkConstraints
 from enos.config.events import LinkChange, Timeline
 from enos.errors import CapabilityError, ConfigError, TraceError
 from enos.phases import tc, trace
+from enos.phases import traced as traces
 from enos.phases.session import Session, Workshop, phase, starting
 from enos.testbed import Host, Network, Nic, Testbed
 from enos.testing import FakeProvider, RecordingProgress, RecordingShell
@@ -147,6 +148,7 @@ def test_the_round_trips_of_the_emulation_are_kept_with_the_run(
         one, other = (host.name for host in session.testbed.hosts)
         rules = [
             rule(one, other, api.name, 10.0),
+            rule(one, other, api.name, 10.0),  # its second address, a VIP for instance
             rule(other, one, api.name, 15.0),
             rule(other, one, "elsewhere", 99.0),
         ]
@@ -160,6 +162,26 @@ def test_the_round_trips_of_the_emulation_are_kept_with_the_run(
         (found,) = kept(folder, "01-boot", "aaaa")
     assert found.lab.between(one, other) == pytest.approx(0.025)
     assert found.lab.database == session.testbed.with_role("control")[0].name
+
+
+def test_the_host_that_holds_the_vip_is_no_farther_away_than_the_others() -> None:
+    def host(name: str, group: str, address: str) -> Host:
+        nic = Nic(device="eth0", network="api", addresses=(address,))
+        return Host(name=name, address=name, groups=(group,), nics=(nic,))
+
+    far = ConstraintSpec(src="a", dst="b", delay=Duration(ms=25), symmetric=True)
+    bed = Testbed(
+        provider="fake",
+        hosts=(host("one", "a", "10.0.0.1/24"), host("two", "b", "10.0.0.2/24")),
+        networks=(Network(name="api", cidr="10.0.0.0/24", roles=("api",)),),
+    )
+    vip = netem.Vip(address="10.0.0.100", host="one")
+    asked = NetworkConstraints(constraints=(far,))
+
+    plan = netem.plan_emulation(asked, bed, vips=(vip,))
+
+    assert len(tuple(plan.rules())) == 3
+    assert trace.round_trips(plan.rules()) == {("one", "two"): 0.05}
 
 
 def test_events_that_change_delays_in_a_traced_run_are_warned_of(
@@ -178,26 +200,26 @@ def test_events_that_change_delays_in_a_traced_run_are_warned_of(
     assert "`delay 50ms`" in warning
 
 
-def kept(run: Path, scenario: str, *traces: str) -> tuple[trace.Traced, ...]:
+def kept(run: Path, scenario: str, *names: str) -> tuple[traces.Traced, ...]:
     place = run / scenario / "traces"
     place.mkdir(parents=True)
-    for number, name in enumerate(traces, 1):
+    for number, name in enumerate(names, 1):
         whole = {
             "format": "enos-trace", "version": 1, "id": name, "iteration": number,
             "points": POINTS,
         }  # fmt: skip
         packed = gzip.compress(json.dumps(whole).encode())
         (place / f"{number:04d}-{name}.json.gz").write_bytes(packed)
-    return tuple(trace._scenarios(run))
+    return tuple(traces.of_run(run))
 
 
 @pytest.fixture
-def traced(tmp_path: Path) -> tuple[trace.Traced, ...]:
+def traced(tmp_path: Path) -> tuple[traces.Traced, ...]:
     kept(tmp_path / "bench-1-x", "01-boot", "aaaa", "abbb")
     kept(tmp_path / "bench-2-x", "01-boot", "cccc")
     kept(tmp_path / "bench-2-x", "02-list", "dddd")
     runs = ("bench-1-x", "bench-2-x")
-    return tuple(one for run in runs for one in trace._scenarios(tmp_path / run))
+    return tuple(one for run in runs for one in traces.of_run(tmp_path / run))
 
 
 @pytest.mark.parametrize(
@@ -212,45 +234,45 @@ def traced(tmp_path: Path) -> tuple[trace.Traced, ...]:
     ],
 )
 def test_runs_scenarios_and_traces_are_found_by_name(
-    traced: tuple[trace.Traced, ...], what: str, labels: list[str], files: int
+    traced: tuple[traces.Traced, ...], what: str, labels: list[str], files: int
 ) -> None:
-    found = trace.find(traced, what)
+    found = traces.find(traced, what)
     assert [one.label for one in found] == labels
     assert sum(len(one.files) for one in found) == files
 
 
 def test_what_is_not_there_or_not_clear_is_an_error(
-    traced: tuple[trace.Traced, ...],
+    traced: tuple[traces.Traced, ...],
 ) -> None:
     with pytest.raises(TraceError, match="`nothing`"):
-        trace.find(traced, "nothing")
+        traces.find(traced, "nothing")
     with pytest.raises(TraceError, match="2 traces begin with `a`"):
-        trace.find(traced, "a")
+        traces.find(traced, "a")
     with pytest.raises(TraceError, match="no traces"):
-        trace.find((), "")
+        traces.find((), "")
 
 
 def test_two_runs_are_compared_scenario_by_scenario(
-    traced: tuple[trace.Traced, ...],
+    traced: tuple[traces.Traced, ...],
 ) -> None:
-    first, second = trace.find(traced, "bench-1-x"), trace.find(traced, "bench-2-x")
-    pairs = trace.paired(first, second)
+    first, second = traces.find(traced, "bench-1-x"), traces.find(traced, "bench-2-x")
+    pairs = traces.paired(first, second)
     assert [(a.label, b.label) for a, b in pairs] == [
         ("bench-1-x/01-boot", "bench-2-x/01-boot")
     ]
-    listed = trace.find(traced, "list")
-    assert len(trace.paired(first, listed)) == 1  # one each: they are meant
+    listed = traces.find(traced, "list")
+    assert len(traces.paired(first, listed)) == 1  # one each: they are meant
     with pytest.raises(TraceError, match="no traced scenario in common"):
-        trace.paired((*listed, *listed), first)
+        traces.paired((*listed, *listed), first)
 
 
 def test_pages_and_figures_are_written_beside_the_traces(
-    traced: tuple[trace.Traced, ...], tmp_path: Path
+    traced: tuple[traces.Traced, ...], tmp_path: Path
 ) -> None:
-    (page,) = trace.write_pages(trace.find(traced, "cccc"))
+    (page,) = traces.write_pages(traces.find(traced, "cccc"))
     assert page.name == "boot-0001-cccc.html"
     assert page.parent == traced[1].files[0].parent
-    (other,) = trace.write_pages(trace.find(traced, "cccc"), tmp_path / "pages")
+    (other,) = traces.write_pages(traces.find(traced, "cccc"), tmp_path / "pages")
     assert other.parent == tmp_path / "pages"
     trace.keep_figures(tmp_path / "bench-2-x")
     rows = (tmp_path / "bench-2-x" / "traces.csv").read_text().splitlines()
@@ -259,7 +281,7 @@ def test_pages_and_figures_are_written_beside_the_traces(
 
 
 def test_a_traced_run_ends_with_its_figures_and_a_page_beside_each_trace(
-    traced: tuple[trace.Traced, ...], tmp_path: Path
+    traced: tuple[traces.Traced, ...], tmp_path: Path
 ) -> None:
     run = traced[0].run
     with opened(tmp_path) as session:
@@ -272,7 +294,7 @@ def test_a_traced_run_ends_with_its_figures_and_a_page_beside_each_trace(
 
 
 def test_without_a_lab_the_hosts_are_their_own_places(
-    traced: tuple[trace.Traced, ...],
+    traced: tuple[traces.Traced, ...],
 ) -> None:
     assert traced[0].lab == Lab()
     assert traced[0].lab.place("c") == "c"
