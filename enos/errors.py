@@ -139,6 +139,20 @@ class TraceError(EnosError):
     exit_code = 15
 
 
+def in_one_line(error: EnosError) -> str:
+    r"""Return an error with its hint; of a program that failed, with its last words.
+
+    >>> in_one_line(CloudError("it refused", hint="ask again"))
+    'it refused; ask again'
+    >>> in_one_line(ProcessError("`ssh` failed", hint="…", details="…\nno route"))
+    '`ssh` failed; no route'
+    """
+    said = error.hint
+    if isinstance(error, ProcessError):  # its hint is the whole command
+        said = (error.details.strip().splitlines() or [""])[-1].strip()
+    return "; ".join(filter(None, (error.message, said)))
+
+
 def meant(word: str, known: Iterable[str]) -> str:
     """Return a hint for a word that is not one of the known ones.
 

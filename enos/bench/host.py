@@ -1,13 +1,15 @@
 """The host benchmarks run on, and what reaches it."""
 
-from collections.abc import Callable
+import tarfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import IO
 
-from enos.errors import ConfigError
+from enos.errors import BenchmarkError, ConfigError
 from enos.process import Shell
 from enos.progress import Progress
-from enos.remote import run_on
+from enos.remote import run_on, ssh_argv
 from enos.testbed import Host, Testbed
 
 
@@ -38,6 +40,28 @@ class Bench:
         """Write a file on the bench host, by default readable by root only."""
         command = ("install", "-D", "-m", mode, "/dev/stdin", str(path))
         self.on_host(*command, stdin=text)
+
+    def fetch(self, command: Sequence[str], target: Path) -> None:
+        """Unpack into a folder the tar archive a command on the bench host writes.
+
+        Raises ProcessError when the command fails, BenchmarkError when what it wrote
+        did not come whole.
+        """
+        broken: list[str] = []
+
+        def unpack(stream: IO[bytes]) -> None:
+            try:
+                with tarfile.open(fileobj=stream, mode="r|") as tar:
+                    tar.extractall(target, filter="data")
+            except tarfile.TarError as error:  # when the command failed, that says more
+                broken.append(str(error))
+
+        self.shell.pipe(ssh_argv(self.host, command, sockets=self.sockets), unpack)
+        if broken:
+            raise BenchmarkError(
+                f"what `{self.host.name}` sent home is no whole archive: {broken[0]}",
+                hint="run the same command again",
+            )
 
 
 def bench_host(testbed: Testbed) -> Host:

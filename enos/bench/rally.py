@@ -1,45 +1,37 @@
 """Running a workload with Rally on the bench host and bringing the results home.
 
     host = bench_host(testbed)
-    folder = run_folder(directory / "results", workload, now)  new, or one cut short
+    folder = runfolder.run_folder(directory / "results", workload, now)
     bench = Bench(host=host, cache=…, shell=…, progress=…)
     results = run_workload(workload, bench, spec=env_spec(clouds_yaml), results=folder)
     judge(results)                                             BenchmarkError
 
-A run's folder holds the workload file, ``rally.log``, a folder with Rally's HTML and
-JSON reports for each scenario, ``results.json`` (verdicts, written last) and
-``results.csv`` (a row for each measured value).
+What it leaves is told in `runfolder`.
 """
 
 import json
-import re
-import tarfile
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import yaml
 
-from enos.bench import results as tidy
 from enos.bench.environment import PLACE, install, interpreter, packages
 from enos.bench.host import Bench
 from enos.bench.results import ScenarioResult, parsed
+from enos.bench.runfolder import ahead, begin, folders, keep
 from enos.bench.shaker.outcome import result as traffic_result
 from enos.bench.shaker.scenario import ShakerRun
 from enos.bench.tracing import HARVEST, Profiler, profiled
 from enos.bench.watch import Watch
 from enos.bench.workload import Run, Workload, plugin_files
-from enos.errors import BenchmarkError, ConfigError
+from enos.errors import BenchmarkError, ConfigError, EnosError, in_one_line
 from enos.remote import ssh_argv
-from enos.state.directory import write_atomically
 
 RUNNER = Path(__file__).with_name("runner.py")
-DONE = "results.json"
-R = TypeVar("R", Run, ShakerRun)
 
 
 class Plays(Protocol):
@@ -89,27 +81,6 @@ def env_spec(clouds_yaml: str, cloud: str = "") -> dict[str, Any]:
     return {"existing@openstack": spec}
 
 
-def run_folder(
-    root: Path, workload: Workload, now: datetime, *, under: str = ""
-) -> Path:
-    """Return the folder for a run: one of the same workload cut short, or a new one.
-
-    Args:
-        root: holds the folders of all runs.
-        workload: of `load_workload`.
-        now: names a new folder.
-        under: tells under what conditions it runs; others are another run.
-
-    """
-    wanted = _identity(workload, under)
-    for folder in sorted(root.glob(f"bench-*-{workload.name}"), reverse=True):
-        mark = folder / "identity"
-        same = mark.exists() and mark.read_text(encoding="ascii") == wanted
-        if same and not (folder / DONE).exists():
-            return folder
-    return root / f"bench-{now:%Y-%m-%dT%H-%M-%S}-{workload.name}"
-
-
 def run_workload(
     workload: Workload,
     bench: Bench,
@@ -122,11 +93,14 @@ def run_workload(
 ) -> tuple[ScenarioResult, ...]:
     """Run what is not done yet and return the results of all; see `judge`.
 
+    What fails for one scenario, or for all of Rally, does not keep the others from
+    being run. The results are written in any case, the failures in them.
+
     Args:
         workload: of `load_workload`.
         bench: where and with what.
         spec: of `env_spec`.
-        results: of `run_folder`; made when missing.
+        results: of `runfolder.run_folder`; made when missing.
         profiler: for the runs that are to be traced.
         traffic: runs the scenarios of Shaker, when there are any.
         under: as of `run_folder`.
@@ -134,8 +108,7 @@ def run_workload(
     Raises:
         CapabilityError: the bench host has no Python.
         ProcessError: the bench host cannot be reached or prepared.
-        BenchmarkError: Rally or Shaker itself ended before all scenarios; results
-            are kept.
+        BenchmarkError: Rally or Shaker itself ended before all scenarios.
 
     """
     if not workload.ordered:
@@ -144,20 +117,41 @@ def run_workload(
         bench.progress.warn(warning)
     names = folders(workload.ordered)
     places = {key: results / name for key, name in names.items()}
-
     if traffic is not None:
-        traffic.check(_ahead(workload.shaker, places))
-    _prepare(workload, results, under)
-    parts: list[Callable[[], None]] = [
+        traffic.check(ahead(workload.shaker, places))
+    begin(workload, results, under)
+    parts: list[Callable[[], Iterable[_Failure]]] = [
         lambda: _measure(workload.runs, bench, spec, places, profiler),
         lambda: _play(workload.shaker, traffic, places),
     ]
+    failures: list[_Failure] = []
     for part in reversed(parts) if workload.traffic_first else parts:
-        part()
-    found = tuple(_result(run, places[run.key]) for run in workload.ordered)
-    write_atomically(results / "results.csv", tidy.as_csv(found))
-    write_atomically(results / DONE, json.dumps(tidy.summary(found), indent=2) + "\n")
+        failures += part()
+    found = tuple(_result(run, places[run.key], failures) for run in workload.ordered)
+    keep(results, found, [in_one_line(one.error) for one in failures])
+    _raise_first(failures, bench)
     return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Failure:
+    """Why some runs could not be run, by no fault of theirs.
+
+    Attributes:
+        keys: of the runs.
+
+    """
+
+    keys: tuple[str, ...]
+    error: EnosError
+
+
+def _raise_first(failures: Sequence[_Failure], bench: Bench) -> None:
+    """Raise the first failure; the others are told as warnings before."""
+    for other in failures[1:]:
+        bench.progress.warn(in_one_line(other.error))
+    if failures:
+        raise failures[0].error
 
 
 def judge(results: Iterable[ScenarioResult]) -> None:
@@ -172,45 +166,44 @@ def judge(results: Iterable[ScenarioResult]) -> None:
         )
 
 
-def folders(runs: Iterable[Run | ShakerRun]) -> dict[str, str]:
-    """Return key → name of the folder with a run's reports: ``01-boot-and-delete``."""
-    return {
-        run.key: f"{number:02d}-{_slug(run.name)}" for number, run in enumerate(runs, 1)
-    }
-
-
 def _measure(
     runs: tuple[Run, ...],
     bench: Bench,
     spec: Mapping[str, Any],
     places: Mapping[str, Path],
     profiler: Profiler | None,
-) -> None:
-    ahead = _ahead(runs, places)
-    if ahead and not _run(ahead, bench, spec, places, profiler):
-        log = next(iter(places.values())).parent / "rally.log"
-        raise BenchmarkError(
-            f"Rally ended on `{bench.host.name}` before all scenarios were run",
-            hint=f"see `{log}`; the same command goes on from here",
-        )
+) -> tuple[_Failure, ...]:
+    left = ahead(runs, places)
+    if not left:
+        return ()
+    try:
+        _run(left, bench, spec, places, profiler)
+    except EnosError as error:
+        keys = tuple(run.key for run in ahead(left, places))
+        return (_Failure(keys=keys, error=error),)
+    return ()
 
 
 def _play(
     runs: tuple[ShakerRun, ...], traffic: Plays | None, places: Mapping[str, Path]
-) -> None:
-    for run in _ahead(runs, places):
-        if traffic is not None:
+) -> Iterator[_Failure]:
+    for run in ahead(runs, places):
+        if traffic is None:
+            continue
+        try:
             traffic.play(run, places[run.key])
+        except EnosError as error:
+            yield _Failure(keys=(run.key,), error=error)
 
 
 def _run(
-    ahead: tuple[Run, ...],
+    left: tuple[Run, ...],
     bench: Bench,
     spec: Mapping[str, Any],
     places: Mapping[str, Path],
     profiler: Profiler | None,
-) -> bool:
-    """Run tasks on the bench host; tell whether Rally came to the end of them."""
+) -> None:
+    """Run tasks on the bench host; raises when Rally did not come to their end."""
     results = next(iter(places.values())).parent
     python = prepare(bench)
     folder = PLACE / "runs" / sha256(str(results.resolve()).encode()).hexdigest()[:12]
@@ -218,25 +211,28 @@ def _run(
         "env": profiled(spec, profiler),
         "store": profiler.store if profiler else "",
         "runs": [
-            {"key": run.key, "task": run.task, "traced": run.traced} for run in ahead
+            {"key": run.key, "task": run.task, "traced": run.traced} for run in left
         ],
-        "plugins": _plugins(ahead),
+        "plugins": _plugins(left),
     }
     bench.put(folder / "runner.py", RUNNER.read_text(encoding="utf-8"))
     bench.put(folder / HARVEST.name, HARVEST.read_text(encoding="utf-8"))
     bench.put(folder / "job.json", json.dumps(job))
     command = (str(python), str(folder / "runner.py"), str(folder))
     argv = ssh_argv(bench.host, command, sockets=bench.sockets)
-    names = {run.key: run.name for run in ahead}
+    names = {run.key: run.name for run in left}
     with Watch(names, bench.host, bench.progress, bench.began) as watch:
         bench.shell.stream(
             argv, log=results / "rally.log", on_line=watch.line, check=False
         )
     with bench.progress.step("Rally's reports", host=bench.host.name):
         _fetch(bench, folder, places)
-    if watch.ended:
-        bench.on_host("rm", "-rf", str(folder))
-    return watch.ended
+    if ahead(left, places) and not watch.ended:
+        raise BenchmarkError(
+            f"Rally ended on `{bench.host.name}` before all scenarios were run",
+            hint=f"see `{results / 'rally.log'}`; the same command goes on from here",
+        )
+    bench.on_host("rm", "-rf", str(folder))
 
 
 def prepare(bench: Bench) -> PurePosixPath:
@@ -252,28 +248,6 @@ def prepare(bench: Bench) -> PurePosixPath:
     return made.python
 
 
-def _ahead(runs: Iterable[R], places: Mapping[str, Path]) -> tuple[R, ...]:
-    """Return the runs that are not done yet."""
-    return tuple(run for run in runs if not (places[run.key] / "outcome.json").exists())
-
-
-def _prepare(workload: Workload, results: Path, under: str) -> None:
-    results.mkdir(parents=True, exist_ok=True)
-    write_atomically(results / "run.yml", workload.path.read_text(encoding="utf-8"))
-    tasks = results / "tasks"
-    tasks.mkdir(exist_ok=True)
-    places = folders(workload.ordered)
-    for run in workload.ordered:
-        text = run.task if isinstance(run, Run) else run.text or f"# {run.alias}\n"
-        write_atomically(tasks / f"{places[run.key]}.yml", text)
-    write_atomically(results / "identity", _identity(workload, under))
-
-
-def _identity(workload: Workload, under: str) -> str:
-    keys = "\n".join([*(run.key for run in workload.ordered), *filter(None, [under])])
-    return sha256(keys.encode()).hexdigest()
-
-
 def _plugins(runs: tuple[Run, ...]) -> dict[str, str]:
     return {
         file.name: file.read_text(encoding="utf-8")
@@ -285,24 +259,26 @@ def _plugins(runs: tuple[Run, ...]) -> dict[str, str]:
 def _fetch(bench: Bench, folder: PurePosixPath, places: Mapping[str, Path]) -> None:
     """Bring home the reports of the runs that are done; `places` by key."""
     command = ("sh", "-c", 'cd "$1" && mkdir -p runs && tar -cf - runs', "sh")
-    argv = ssh_argv(bench.host, (*command, str(folder)), sockets=bench.sockets)
     home = next(iter(places.values())).parent
     with tempfile.TemporaryDirectory(dir=home) as scratch:
-
-        def unpack(stream: IO[bytes]) -> None:
-            with tarfile.open(fileobj=stream, mode="r|") as tar:
-                tar.extractall(scratch, filter="data")
-
-        bench.shell.pipe(argv, unpack)
+        bench.fetch((*command, str(folder)), Path(scratch))
         for key, target in places.items():
             place = Path(scratch) / "runs" / key
             if (place / "outcome.json").exists() and not target.exists():
                 place.replace(target)
 
 
-def _result(run: Run | ShakerRun, place: Path) -> ScenarioResult:
-    if isinstance(run, ShakerRun):
-        return traffic_result(run, place)
+def _result(
+    run: Run | ShakerRun, place: Path, failures: Iterable[_Failure]
+) -> ScenarioResult:
+    """Return what came of a run; why it could not be run is its error."""
+    rally, traffic = _of_rally, traffic_result
+    found = rally(run, place) if isinstance(run, Run) else traffic(run, place)
+    mine = [in_one_line(one.error) for one in failures if run.key in one.keys]
+    return replace(found, error=mine[0]) if mine else found
+
+
+def _of_rally(run: Run, place: Path) -> ScenarioResult:
     outcome = _json(place / "outcome.json") or {"error": "it was not run", "seconds": 0}
     report = _json(place / "report.json") or {}
     found = parsed(
@@ -322,7 +298,3 @@ def _json(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     return dict(json.loads(path.read_text(encoding="utf-8")))
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "run"

@@ -1,11 +1,11 @@
 """Progress from the lines of the runner on the bench host and of Rally's log."""
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Self
 
+from enos.bench.lines import event
 from enos.progress import Progress, Step
 from enos.testbed import Host
 
@@ -52,18 +52,18 @@ class Watch:
 
     def line(self, text: str) -> None:
         """Take a line of the runner's output."""
-        if not text.startswith('{"event"'):
+        told = event(text)
+        if told is None:
             self._count(text)
             return
-        event = json.loads(text)
-        match event["event"]:
+        match told["event"]:
             case "started":
-                self._begin(self._names[event["key"]])
-                self._awaited = self._names[event["key"]]
+                self._begin(self._names[told["key"]])
+                self._awaited = self._names[told["key"]]
             case "awaiting" if self._step:
-                self._step.awaiting(event["what"])
+                self._step.awaiting(told["what"])
             case "kept":
-                with self._progress.step(self._names[event["key"]]) as step:
+                with self._progress.step(self._names[told["key"]]) as step:
                     step.skipped("it was run before")
             case "ended":
                 self.ended = True

@@ -1,8 +1,7 @@
 """`enos bench`: a workload run on the testbed, its results and verdicts kept."""
 
 import json
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ from enos.bench import rally
 from enos.bench.authority import with_authority
 from enos.bench.host import Bench, bench_host
 from enos.bench.results import ScenarioResult
+from enos.bench.runfolder import run_folder
 from enos.bench.shaker.scenario import Where
 from enos.bench.tracing import Profiler
 from enos.bench.workload import Workload, load_workload
@@ -76,37 +76,21 @@ def run(session: Session, name: Path, timeline: Timeline | None = None) -> Outco
     workload = load(name, session)
     session.require(needed(workload))
     profiler = trace.profiler(session, workload)
-    emulated = network.in_force(session)
-    under, now = network.fingerprint(emulated, timeline), datetime.now(UTC)
+    emulated, now = network.in_force(session), datetime.now(UTC)
     with phase(session, "bench") as running:
         inner, directory = running.session, session.directory
-        folder = rally.run_folder(directory.results, workload, now, under=under)
-        running.facts["results"] = str(folder.relative_to(directory.path))
-        network.keep(emulated, folder)
-        if profiler:
-            trace.keep_lab(inner, folder, timeline)
-        bench = bench_of(inner)
-        spec, names = _spec(inner, bench), plan(workload)
-        beside = events.beside(inner, timeline, names, folder, session.progress)
+        made = _prepared(inner, workload, timeline, (emulated, profiler), now)
+        running.facts["results"] = str(made.folder.relative_to(directory.path))
         try:
-            results, happened = _played(
-                inner,
-                workload,
-                bench,
-                beside,
-                spec=spec,
-                folder=folder,
-                profiler=profiler,
-                under=under,
-            )
+            results, happened = _played(inner, made, timeline)
         except EnosError:
-            _looked_back(inner, folder, emulated, now)
+            _looked_back_after_failure(inner, made, now)
             raise
-        problem, measured = _looked_back(inner, folder, emulated, now)
+        problem, measured = _looked_back(inner, made, now)
         if profiler:
-            trace.keep_analyses(inner, folder)
+            trace.keep_analyses(inner, made.folder)
     return Outcome(
-        folder=folder,
+        folder=made.folder,
         results=results,
         events=happened,
         problem=problem,
@@ -114,44 +98,92 @@ def run(session: Session, name: Path, timeline: Timeline | None = None) -> Outco
     )
 
 
-def _played(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Prepared:
+    """A run, ready to be played.
+
+    Attributes:
+        folder: of its results; what is emulated is kept there.
+        under: tells its conditions apart from others.
+
+    """
+
+    workload: Workload
+    folder: Path
+    emulated: network.Emulated
+    profiler: Profiler | None
+    under: str
+
+
+def _prepared(
     session: Session,
     workload: Workload,
-    bench: Bench,
-    beside: AbstractContextManager[events.Beside],
-    *,
-    spec: Mapping[str, Any],
-    folder: Path,
-    profiler: Profiler | None,
-    under: str,
+    timeline: Timeline,
+    conditions: tuple[network.Emulated, Profiler | None],
+    now: datetime,
+) -> _Prepared:
+    """Choose the folder of a run and write down there what it runs on."""
+    emulated, profiler = conditions
+    if emulated.note:
+        session.progress.warn(emulated.note)
+    under = network.fingerprint(emulated, timeline)
+    folder = run_folder(session.directory.results, workload, now, under=under)
+    network.keep(emulated, folder)
+    if profiler:
+        trace.keep_lab(session, folder, timeline)
+    return _Prepared(
+        workload=workload,
+        folder=folder,
+        emulated=emulated,
+        profiler=profiler,
+        under=under,
+    )
+
+
+def _played(
+    session: Session, run: _Prepared, timeline: Timeline
 ) -> tuple[tuple[ScenarioResult, ...], tuple[Happened, ...]]:
     """Run the scenarios and, beside them, the events; return what came of both."""
+    workload, folder, bench = run.workload, run.folder, bench_of(session)
+    spec, names = _spec(session, bench), plan(workload)
+    beside = events.beside(session, timeline, names, folder, session.progress)
     with beside as meanwhile:
         results = rally.run_workload(
             workload,
             replace(bench, began=meanwhile.began),
             spec=spec,
             results=folder,
-            profiler=profiler,
+            profiler=run.profiler,
             traffic=traffic.traffic(session, workload, bench, spec),
-            under=under,
+            under=run.under,
         )
     return results, meanwhile.happened
 
 
 def _looked_back(
-    session: Session, folder: Path, emulated: network.Emulated, now: datetime
+    session: Session, run: _Prepared, now: datetime
 ) -> tuple[str, Coverage | None]:
     """Keep whether the network was emulated, and all was measured, to the end."""
+    folder, emulated = run.folder, run.emulated
     problem = network.keep(emulated, folder, network.lost(session, emulated))
     return problem, metrics.covered(session, folder, _began(folder, now))
 
 
+def _looked_back_after_failure(session: Session, run: _Prepared, now: datetime) -> None:
+    """Look back as well as that goes: the failure that ended the run is what counts."""
+    try:
+        _looked_back(session, run, now)
+    except (EnosError, OSError, ValueError) as error:
+        session.progress.warn(f"the end of the run was not looked into: {error}")
+
+
 def _began(folder: Path, now: datetime) -> float:
     """Return when a run began, in epoch seconds: it may have been gone on with."""
-    outcomes = map(Path.read_bytes, folder.glob("*/outcome.json"))
-    began = (float(json.loads(one).get("began") or 0.0) for one in outcomes)
-    return min([now.timestamp(), *filter(None, began)])
+    began = [now.timestamp()]
+    for outcome in folder.glob("*/outcome.json"):
+        with suppress(ValueError):  # of a scenario whose results did not come whole
+            began.append(float(json.loads(outcome.read_bytes()).get("began") or 0.0))
+    return min(filter(None, began))
 
 
 def needed(workload: Workload) -> str:

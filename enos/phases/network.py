@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,10 @@ from enos.phases.session import Session
 from enos.state.directory import write_atomically
 
 FILE = "network.json"
+NOT_ASKED = (
+    "the file has network constraints, but `enos tc` was not run: nothing is emulated;"
+    " for results of that network run `enos tc` before `enos bench`"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,18 +29,25 @@ class Emulated:
         backend: empty where nothing is.
         by_hand: what was set over the experiment file.
         commands: host name → what it was told.
+        note: why it is not what the file says, empty when it is.
 
     """
 
     backend: str = ""
     by_hand: tuple[byhand.Written, ...] = ()
     commands: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
         several = [dict(one) for one in self.by_hand]
         told = dict(self.commands)
-        return {"backend": self.backend, "set": several, "commands": told}
+        return {
+            "backend": self.backend,
+            "set": several,
+            "commands": told,
+            "note": self.note,
+        }
 
 
 def in_force(session: Session) -> Emulated:
@@ -47,7 +58,9 @@ def in_force(session: Session) -> Emulated:
     """
     record = session.directory.load().phases.get("tc")
     if record is None:
-        return Emulated()
+        asked = session.experiment.constraints
+        wanted = asked.enable and not asked.empty
+        return Emulated(note=NOT_ASKED if wanted else "")
     if record.status != "done":
         raise StateError(
             "the network is not, or only in part, what was asked: `tc` did not end",
@@ -106,8 +119,11 @@ def judge(problem: str) -> None:
 
 def fingerprint(emulated: Emulated, timeline: Timeline) -> str:
     """Return what tells runs under other conditions apart; empty for none at all."""
-    if emulated == Emulated() and timeline == Timeline():
+    alone = replace(emulated, note="")  # what the file says changes no network
+    if alone == Emulated() and timeline == Timeline():
         return ""
-    conditions = [emulated.to_json(), asdict(timeline)]
+    told = alone.to_json()
+    told.pop("note")
+    conditions = [told, asdict(timeline)]
     plain = json.dumps(conditions, sort_keys=True, default=str)
     return sha256(plain.encode()).hexdigest()

@@ -18,7 +18,8 @@ import pytest
 from enos import content
 from enos.bench import environment, rally, tracing
 from enos.bench.host import Bench
-from enos.bench.rally import judge, run_folder, run_workload
+from enos.bench.rally import judge, run_workload
+from enos.bench.runfolder import run_folder
 from enos.bench.tracing import Profiler
 from enos.bench.workload import Workload, load_workload
 from enos.errors import BenchmarkError, EnosError, TraceError

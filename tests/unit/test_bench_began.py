@@ -35,6 +35,18 @@ def test_the_load_begins_with_the_first_iteration_of_each_scenario() -> None:
     assert began == ["boot", "list"]
 
 
+def test_a_line_garbled_by_another_program_ends_nothing() -> None:
+    progress = RecordingProgress()
+    with Watch(NAMES, HOST, progress) as watch:
+        watch.line(event("started", "a"))
+        watch.line('{"event": "aliWARNING: connection is slow')
+        watch.line(line(1, "END: OK"))
+        watch.line(event("ended"))
+
+    assert watch.ended
+    assert progress.steps[-1].awaited == ["1 iterations passed"]
+
+
 def test_iterations_are_counted_when_they_end() -> None:
     progress = RecordingProgress()
     with Watch(NAMES, HOST, progress) as watch:

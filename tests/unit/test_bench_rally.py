@@ -1,4 +1,5 @@
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -6,21 +7,18 @@ import pytest
 
 from enos.bench.environment import Interpreter, Packages, interpreter
 from enos.bench.host import Bench, bench_host
-from enos.bench.rally import (
-    env_spec,
-    folders,
-    judge,
-    run_folder,
-    run_workload,
-)
+from enos.bench.rally import env_spec, judge, run_workload
 from enos.bench.results import Iteration, ScenarioResult
+from enos.bench.runfolder import CUT, DONE, folders, run_folder
+from enos.bench.shaker.scenario import ShakerRun
 from enos.bench.watch import Watch
 from enos.bench.workload import Workload, load_workload
-from enos.errors import BenchmarkError, CapabilityError, ConfigError
+from enos.errors import BenchmarkError, CapabilityError, ConfigError, ProcessError
 from enos.testbed import Host, Testbed
 from enos.testing import RecordingProgress, RecordingShell
 
 HOST = Host(name="control-1", address="192.0.2.1", roles=("control",))
+SHAKER = Path(__file__).parents[1] / "golden" / "bench" / "shaker.json"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 CLOUDS = """
 clouds:
@@ -138,6 +136,85 @@ def test_results_at_home_need_no_bench_host(tmp_path: Path, load: Workload) -> N
     ] * 2
     assert (results / "results.csv").exists()
     assert (results / "tasks" / "01-task-times-1.yml").read_text() == load.runs[0].task
+
+
+class Nodes:
+    """Plays Shaker's scenarios: one whose agents cannot be reached, others well."""
+
+    def __init__(self) -> None:
+        self.reachable = False
+        self.played: list[str] = []
+
+    def check(self, runs: Sequence[ShakerRun]) -> None:
+        pass
+
+    def play(self, run: ShakerRun, place: Path) -> None:
+        self.played.append(run.name)
+        if run.name == "perf_l2" and not self.reachable:
+            said = "ssh: connect to host 192.0.2.1 port 22: No route to host"
+            raise ProcessError("`ssh` failed with status 255", details=said)
+        place.mkdir(exist_ok=True)
+        (place / "shaker.json").write_text(SHAKER.read_text())
+        (place / "outcome.json").write_text('{"error": "", "seconds": 20}')
+
+
+def test_what_fails_for_one_scenario_neither_stops_the_others_nor_costs_the_table(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "task.yml").write_text("Dummy.dummy: {}\n")
+    (tmp_path / "run.yml").write_text(
+        "rally: {scenarios: [{file: task.yml}]}\n"
+        "shaker: {scenarios: [{file: openstack/perf_l2}, {file: openstack/udp_l2}]}\n"
+    )
+    load, nodes = load_workload(tmp_path / "run.yml"), Nodes()
+    root = tmp_path / "results"
+    results = run_folder(root, load, NOW)
+    unfit = bench(tmp_path)
+    assert isinstance(unfit.shell, RecordingShell)
+    unfit.shell.on("ssh *", stdout="3 8 x86_64")
+
+    with pytest.raises(CapabilityError, match="Rally needs 3"):
+        run_workload(load, unfit, spec={}, results=results, traffic=nodes)
+
+    told = {one["name"]: one for one in json.loads((results / DONE).read_text())}
+    assert "Rally needs 3.10" in told["task"]["verdict"]
+    assert told["perf_l2"]["verdict"].endswith("No route to host")
+    assert told["udp_l2"]["ok"]
+    assert "udp_l2: TCP" in (results / "results.csv").read_text()
+    assert isinstance(unfit.progress, RecordingProgress)
+    assert "No route to host" in unfit.progress.warnings[-1]
+    assert (results / CUT).read_text().count("\n") == 2
+
+
+def test_a_run_whose_failures_were_kept_is_gone_on_with(tmp_path: Path) -> None:
+    text = "shaker: {scenarios: [{file: openstack/perf_l2}, {file: openstack/udp_l2}]}"
+    (tmp_path / "run.yml").write_text(text)
+    load, nodes = load_workload(tmp_path / "run.yml"), Nodes()
+    root, later = tmp_path / "results", datetime(2027, 1, 1, tzinfo=UTC)
+    results = run_folder(root, load, NOW)
+    with pytest.raises(ProcessError, match="255"):
+        run_workload(load, bench(tmp_path), spec={}, results=results, traffic=nodes)
+    nodes.reachable = True
+
+    assert run_folder(root, load, later) == results
+    found = run_workload(load, bench(tmp_path), spec={}, results=results, traffic=nodes)
+
+    assert all(one.ok for one in found)
+    assert nodes.played == ["perf_l2", "udp_l2", "perf_l2"]
+    assert run_folder(root, load, later) != results
+
+
+def test_an_archive_that_is_cut_short_on_its_way_home_is_told(tmp_path: Path) -> None:
+    host = bench(tmp_path)
+    assert isinstance(host.shell, RecordingShell)
+    host.shell.on("ssh *tar*", stdout="nothing of the kind")
+    with pytest.raises(BenchmarkError, match="`control-1` sent home is no whole"):
+        host.fetch(("tar", "-cf", "-", "."), tmp_path)
+
+    host.shell.on("ssh *tar*", returncode=255, stderr="Connection reset by peer")
+    with pytest.raises(ProcessError) as told:
+        host.fetch(("tar", "-cf", "-", "."), tmp_path)
+    assert "reset by peer" in told.value.details
 
 
 def test_a_workload_without_scenarios_is_an_error(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 import io
 import json
 import logging
+import threading
 import time
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
@@ -321,6 +322,94 @@ def test_a_run_that_goes_on_tries_again_what_could_not_be_run(tmp_path: Path) ->
         assert told.error == "Heat is not deployed"
 
     assert asked == ["Heat", "Heat"]
+
+
+def test_what_cannot_be_fetched_for_guests_or_asked_of_nodes_is_a_gap(
+    tmp_path: Path,
+) -> None:
+    def no_packages() -> Guests:
+        raise ProcessError("Shaker's agent cannot be had: `uv` failed", details="dns")
+
+    shell, progress = RecordingShell(), RecordingProgress()
+    shell.on("ssh *", returncode=255, stderr="ssh: No route to host")
+    bench = Bench(host=TESTBED.hosts[0], cache=tmp_path, shell=shell, progress=progress)
+    setting = Setting(testbed=TESTBED, spec={}, guests=no_packages)
+    traffic = Traffic(bench=bench, setting=setting)
+    inside = ShakerRun(key="1", name="inside", where=Where.GUESTS)
+    between = ShakerRun(
+        key="2",
+        name="between",
+        where=Where.NODES,
+        between=("core", "edge"),
+        programs=("iperf3",),
+    )
+
+    traffic.check((inside, between))
+
+    assert traffic.gaps["1"] == "Shaker's agent cannot be had: `uv` failed; dns"
+    assert traffic.gaps["2"].endswith("No route to host")
+    assert len(progress.warnings) == 2
+
+
+def test_why_agents_could_not_be_followed_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: Call) -> Answer:
+        raise OSError(28, "No space left on device")
+
+    shell, progress = RecordingShell(), RecordingProgress()
+    shell.script("ssh *node.py*", full)
+    monkeypatch.setattr(nodes, "_place", lambda *_: PurePosixPath("python"))
+    bench = Bench(host=TESTBED.hosts[0], cache=tmp_path, shell=shell, progress=progress)
+    placed = agents(("core", "edge"), TESTBED, "")
+
+    with (
+        pytest.raises(BenchmarkError, match="did not start") as told,
+        nodes.running(placed, TESTBED, bench, endpoint="c:1", logs=tmp_path),
+    ):
+        pass
+
+    assert "No space left on device" in told.value.details
+
+
+def test_agents_that_do_not_end_are_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = threading.Event()
+
+    def stays(_: Call) -> Answer:
+        over.wait(60)
+        return Answer()
+
+    shell, progress = RecordingShell(), RecordingProgress()
+    shell.script("ssh *node.py*", stays)
+    monkeypatch.setattr(nodes, "_place", lambda *_: PurePosixPath("python"))
+    monkeypatch.setattr(nodes, "_READY", 0.01)
+    bench = Bench(host=TESTBED.hosts[0], cache=tmp_path, shell=shell, progress=progress)
+    placed = agents(("core", "edge"), TESTBED, "")
+
+    try:
+        with (
+            pytest.raises(BenchmarkError, match="did not start"),
+            nodes.running(placed, TESTBED, bench, endpoint="c:1", logs=tmp_path),
+        ):
+            pass
+    finally:
+        over.set()
+
+    assert [told.partition(" did not")[0] for told in progress.warnings] == [
+        "the agents on `control-1`",
+        "the agents on `compute-1`",
+    ]
+
+
+def test_a_garbled_line_of_a_node_is_kept_as_its_last_words() -> None:
+    watched = nodes.Watched(host=TESTBED.hosts[0])
+    watched.line('{"event": "rea')
+    watched.line('{"event": "lost", "agent": "a"}')
+
+    assert watched.last == '{"event": "rea'
+    assert watched.lost == ["a"]
 
 
 def test_each_run_has_a_folder_of_its_own_on_the_bench_host(tmp_path: Path) -> None:

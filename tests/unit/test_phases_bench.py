@@ -10,7 +10,7 @@ from typing import Any, Self
 import pytest
 
 from enos import netem, plugins
-from enos.bench import rally
+from enos.bench import rally, runfolder
 from enos.bench.results import ScenarioResult
 from enos.bench.workload import Workload
 from enos.cli import bench as command
@@ -61,10 +61,10 @@ class Hosts:
         outcome = place / "outcome.json"
         if not outcome.exists():
             outcome.write_text(json.dumps({"began": 1000.0 + len(self.folders)}))
-        rally._prepare(workload, results, under)
+        runfolder.begin(workload, results, under)
         if self.ends:
             raise BenchmarkError("Rally ended")
-        (results / rally.DONE).write_text("[]")
+        (results / runfolder.DONE).write_text("[]")
         return (PASSED,)
 
 
@@ -120,6 +120,54 @@ def test_without_tc_nothing_is_asked_of_the_hosts(
     assert hosts.asked == 0
     assert kept(done.folder)["backend"] == ""
     assert network.fingerprint(network.Emulated(), Timeline()) == ""
+
+
+def test_constraints_that_were_never_applied_are_warned_of_and_kept(
+    session: Session, task: Path
+) -> None:
+    done = bench.run(session, task)
+
+    assert isinstance(session.progress, RecordingProgress)
+    (warning,) = session.progress.warnings
+    assert "the file has network constraints, but `enos tc` was not run" in warning
+    assert kept(done.folder)["note"] == warning
+    network.judge(done.problem)
+
+
+def test_nothing_is_said_of_constraints_that_were_applied(
+    session: Session, task: Path
+) -> None:
+    shaped(session)
+
+    done = bench.run(session, task)
+
+    assert isinstance(session.progress, RecordingProgress)
+    assert session.progress.warnings == []
+    assert kept(done.folder)["note"] == ""
+
+
+def test_what_fails_while_looking_back_does_not_hide_why_the_run_ended(
+    session: Session, hosts: Hosts, task: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(metrics, "covered", full)
+    hosts.ends = True
+
+    with pytest.raises(BenchmarkError, match="Rally ended"):
+        bench.run(session, task)
+
+    assert isinstance(session.progress, RecordingProgress)
+    assert "No space left on device" in session.progress.warnings[-1]
+
+
+def test_an_outcome_that_cannot_be_read_tells_no_beginning(tmp_path: Path) -> None:
+    for name, text in (("01-a", "{"), ("02-b", '{"began": 7.5}')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "outcome.json").write_text(text)
+
+    assert bench._began(tmp_path, datetime(2026, 1, 1, tzinfo=UTC)) == 7.5
 
 
 def test_what_is_emulated_is_checked_and_kept_with_the_results(
@@ -188,12 +236,12 @@ def test_another_network_or_other_events_are_another_run(
     session: Session, hosts: Hosts, task: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     starts = iter(datetime(2026, 1, day, tzinfo=UTC) for day in range(1, 9))
-    new = rally.run_folder
+    new = runfolder.run_folder
 
     def dated(root: Path, load: Workload, _: datetime, *, under: str) -> Path:
         return new(root, load, next(starts), under=under)
 
-    monkeypatch.setattr(rally, "run_folder", dated)
+    monkeypatch.setattr(bench, "run_folder", dated)
     shaped(session)
     hosts.ends = True
     heal = Timeline(events=(Heal(at=3600.0, text="heal"),))

@@ -10,18 +10,18 @@ others, and leaves `outcome.json`, written last, by which a killed run goes on.
 
 import json
 import re
-import tarfile
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 
 from enos.bench import environment
 from enos.bench.environment import SHAKER, install, interpreter, packages
 from enos.bench.host import Bench
+from enos.bench.lines import event
 from enos.bench.shaker.nodes import FLENT, Watched, missing, running
 from enos.bench.shaker.outcome import GAP, OUTCOME, OUTPUT, PAGE, result
 from enos.bench.shaker.page import page
@@ -40,6 +40,7 @@ from enos.errors import (
     CloudError,
     ImageError,
     ProcessError,
+    in_one_line,
 )
 from enos.progress import Step
 from enos.remote import ssh_argv
@@ -69,7 +70,10 @@ class Traffic:
         Raises ConfigError for nodes and networks that are not there.
         """
         for run in runs:
-            gap = self._gap(run)
+            try:
+                gap = self._gap(run)
+            except (CapabilityError, ImageError, CloudError, ProcessError) as error:
+                gap = in_one_line(error)
             if gap:
                 self.gaps[run.key] = gap
                 self.bench.progress.warn(f"`{run.name}` cannot be run: {gap}")
@@ -77,9 +81,9 @@ class Traffic:
     def play(self, run: ShakerRun, place: Path) -> None:
         """Play a scenario and keep its outcome in a folder.
 
-        A scenario that fails has an outcome too. Raises ProcessError when the bench
-        host cannot be reached or prepared, BenchmarkError when Shaker's server ended
-        before the scenario did.
+        A scenario that fails has an outcome too. Raises ProcessError or CapabilityError
+        when the bench host cannot be reached or prepared, BenchmarkError when Shaker's
+        server ended before the scenario did.
         """
         place.mkdir(parents=True, exist_ok=True)
         gap = self.gaps.get(run.key, "")
@@ -94,10 +98,7 @@ class Traffic:
 
     def _gap(self, run: ShakerRun) -> str:
         if run.where is Where.GUESTS:
-            try:
-                self._guests = self._guests or self.setting.guests()
-            except (CapabilityError, ImageError, CloudError) as error:
-                return "; ".join(filter(None, (error.message, error.hint)))
+            self._guests = self._guests or self.setting.guests()
             return ""
         hosts = [self.bench.host]
         if run.where is Where.NODES:
@@ -212,14 +213,8 @@ class Traffic:
     def _fetch(self, folder: PurePosixPath, place: Path, lost: Sequence[str]) -> None:
         """Bring the outcome home, then remove it there."""
         command = ("tar", "-C", str(folder / "outcome"), "-cf", "-", ".")
-        argv = ssh_argv(self.bench.host, command, sockets=self.bench.sockets)
         with tempfile.TemporaryDirectory(dir=place) as scratch:
-
-            def unpack(stream: IO[bytes]) -> None:
-                with tarfile.open(fileobj=stream, mode="r|") as tar:
-                    tar.extractall(scratch, filter="data")
-
-            self.bench.shell.pipe(argv, unpack)
+            self.bench.fetch(command, Path(scratch))
             (Path(scratch) / OUTPUT).replace(place / OUTPUT)
             outcome = json.loads((Path(scratch) / OUTCOME).read_text(encoding="utf-8"))
         _write(place / OUTCOME, {**outcome, "lost": list(lost)})
@@ -248,20 +243,22 @@ class _Lines:
     last: str = ""
 
     def take(self, text: str) -> None:
-        if text.startswith('{"event"'):
-            event = json.loads(text)
-            if event["event"] == "ended":
-                self.ended = True
-                if self.leave:
-                    raise _Ended
-            if event["event"] == "awaiting":
-                self.step.awaiting(event["what"])
-            elif event["event"] == "testing":
-                self.step.awaiting(f"the test `{event['what']}`")
-                if not self.tested:
-                    self.began()
-                self.tested = True
-            return
+        told = event(text)
+        if told is None:
+            self._logged(text)
+        elif told["event"] == "ended":
+            self.ended = True
+            if self.leave:
+                raise _Ended
+        elif told["event"] == "awaiting":
+            self.step.awaiting(told["what"])
+        elif told["event"] == "testing":
+            self.step.awaiting(f"the test `{told['what']}`")
+            if not self.tested:
+                self.began()
+            self.tested = True
+
+    def _logged(self, text: str) -> None:
         self.last = text.strip() or self.last
         said = _TOLD.search(text)
         if said:

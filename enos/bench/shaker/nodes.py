@@ -11,8 +11,9 @@ from uuid import uuid4
 from enos.bench import environment
 from enos.bench.environment import AGENT, install, interpreter, packages
 from enos.bench.host import Bench
+from enos.bench.lines import event
 from enos.bench.shaker.placement import MINION, Agent
-from enos.errors import BenchmarkError, ProcessError, listed
+from enos.errors import BenchmarkError, EnosError, ProcessError, listed
 from enos.remote import on_each, run_on, ssh_argv
 from enos.testbed import Host, Testbed
 
@@ -29,7 +30,7 @@ class Watched:
     Attributes:
         lost: agents that ended by themselves.
         foreign: whether traffic goes to an iperf3 server somebody else has there.
-        last: what it wrote last that is no event.
+        last: what it wrote last that is no event, or why it cannot be followed.
 
     """
 
@@ -43,16 +44,15 @@ class Watched:
 
     def line(self, text: str) -> None:
         """Take a line of the node's output."""
-        if not text.startswith('{"event"'):
+        told = event(text)
+        if told is None:
             self.last = text.strip() or self.last
-            return
-        event = json.loads(text)
-        if event["event"] == "ready":
+        elif told["event"] == "ready":
             self.started = True
             self.ready.set()
-        elif event["event"] == "lost":
-            self.lost.append(str(event["agent"]))
-        elif event["event"] == "foreign":
+        elif told["event"] == "lost":
+            self.lost.append(str(told["agent"]))
+        elif told["event"] == "foreign":
             self.foreign = True
 
 
@@ -100,30 +100,20 @@ def running(
     hosts = [host for host in testbed.hosts if host.name in {a.host for a in agents}]
     token = uuid4().hex
     watched = {host.name: Watched(host=host) for host in hosts}
-    threads = []
+    threads: dict[str, threading.Thread] = {}
     try:
         pythons = on_each(
             hosts, lambda host: _place(host, agents, bench, (token, endpoint))
         )
         for host in hosts:
-            program = folder(host) / "node.py"
-            command = (str(pythons[host.name]), str(program), str(folder(host)))
-            argv = ssh_argv(host, command, sockets=bench.sockets)
-            log = logs / f"agent-{host.name}.log"
-            thread = threading.Thread(
-                target=_follow,
-                args=(bench, argv, log, watched[host.name]),
-                daemon=True,  # a node out of reach must not keep enos from ending
-            )
-            thread.start()
-            threads.append(thread)
+            one, python = watched[host.name], pythons[host.name]
+            threads[host.name] = _started(one, python, bench, logs)
         _await_all(watched.values())
         _tell_foreign(watched.values(), bench)
         yield watched
     finally:
         on_each(hosts, lambda host: _dismiss(host, bench))
-        for thread in threads:
-            thread.join(_READY)
+        _await_end(threads, bench)
 
 
 def folder(host: Host) -> PurePosixPath:
@@ -158,9 +148,27 @@ def _place(
     return made.python
 
 
+def _started(
+    watched: Watched, python: PurePosixPath, bench: Bench, logs: Path
+) -> threading.Thread:
+    """Start a node's agents; return the thread that follows what they say."""
+    host = watched.host
+    command = (str(python), str(folder(host) / "node.py"), str(folder(host)))
+    argv = ssh_argv(host, command, sockets=bench.sockets)
+    thread = threading.Thread(
+        target=_follow,
+        args=(bench, argv, logs / f"agent-{host.name}.log", watched),
+        daemon=True,  # a node out of reach must not keep enos from ending
+    )
+    thread.start()
+    return thread
+
+
 def _follow(bench: Bench, argv: Sequence[str], log: Path, watched: Watched) -> None:
     try:
         bench.shell.stream(argv, log=log, on_line=watched.line, check=False)
+    except (EnosError, OSError) as error:  # in a thread nobody else would see it
+        watched.last = str(error)
     finally:
         watched.over.set()
         watched.ready.set()
@@ -175,6 +183,16 @@ def _await_all(several: Iterable[Watched]) -> None:
             hint="the log of the agents says more",
             details=one.last,
         )
+
+
+def _await_end(threads: Mapping[str, threading.Thread], bench: Bench) -> None:
+    for name, thread in threads.items():
+        thread.join(_READY)
+        if thread.is_alive():
+            bench.progress.warn(
+                f"the agents on `{name}` did not end within {_READY} s; they do so by"
+                " themselves once they cannot reach enos"
+            )
 
 
 def _tell_foreign(several: Iterable[Watched], bench: Bench) -> None:
