@@ -7,17 +7,22 @@ Debian's public mirror.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from enos.errors import CapabilityError
 from enos.process import Shell
+from enos.progress import Progress
 
 ARCHIVE = "http://deb.debian.org/debian"
 SECURITY = "http://deb.debian.org/debian-security"
 CERTIFICATES = Path("/usr/local/share/ca-certificates")
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+PEM = re.compile(
+    rb"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\n?"
+)
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "ftp_proxy")
 
 
@@ -39,15 +44,18 @@ class Reach:
     certificates: Mapping[str, str]
 
 
-def look(shell: Shell) -> Reach:
-    """Look at this machine."""
+def look(shell: Shell, progress: Progress) -> Reach:
+    """Look at this machine; warns of certificates that cannot be taken over."""
     archive, security = mirrors(_ask(shell, *INDEXES))
     proxy = _ask(shell, "apt-config", "shell", "proxy", "Acquire::http::Proxy")
+    found, strange = certificates(CERTIFICATES)
+    for file in strange:
+        progress.warn(f"`{file}` holds no certificate in PEM form: images go without")
     return Reach(
         archive=archive,
         security=security,
         apt_proxy=proxy.partition("'")[2].rpartition("'")[0],
-        certificates=certificates(CERTIFICATES),
+        certificates=found,
     )
 
 
@@ -79,12 +87,23 @@ def mirrors(indexes: str) -> tuple[str, str]:
     return archive, security
 
 
-def certificates(folder: Path) -> dict[str, str]:
-    """Return the certificates that the administrator added: file name → PEM text."""
-    return {
-        file.relative_to(folder).as_posix().replace("/", "-"): file.read_text("ascii")
-        for file in sorted(folder.rglob("*.crt"))
-    }
+def certificates(folder: Path) -> tuple[dict[str, str], tuple[Path, ...]]:
+    """Return the certificates that the administrator added, and files without any.
+
+    File name → PEM text. Comments around the certificates (RFC 7468, 5.2) may be in
+    any encoding and are left out where they are not ASCII.
+    """
+    found: dict[str, str] = {}
+    strange = []
+    for file in sorted(folder.rglob("*.crt")):
+        data = file.read_bytes()
+        text = data if data.isascii() else b"".join(PEM.findall(data))
+        if b"-----BEGIN " in text:
+            name = file.relative_to(folder).as_posix().replace("/", "-")
+            found[name] = text.decode("ascii")
+        else:
+            strange.append(file)
+    return found, tuple(strange)
 
 
 def files(reach: Reach, suite: str) -> dict[str, str]:

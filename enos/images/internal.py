@@ -4,6 +4,7 @@ Debian and Ubuntu package it (`docker-registry`); on other systems, or where the
 package cannot be had, the reference implementation runs as a container.
 """
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def ensure_registry(
     sockets: Path | None = None,
 ) -> Registry:
     """Have a registry on a host; idempotent. Raises ImageError when it cannot be."""
-    registry = Registry(host=f"{host.address}:{port}", insecure=True)
+    registry = Registry(host=f"{host.address}:{port}", insecure=True, direct=True)
     if answers(registry):
         return registry
     with progress.step("registry", host=host.name) as step:
@@ -97,9 +98,9 @@ def ensure_registry(
                 failures.append(failed.details or failed.message)
                 continue
             step.awaiting("its first answer")
-            if _answers_in_time(shell, host, port, sockets):
+            if _answers_in_time(registry):
                 return registry
-            failures.append(f"started, but nothing answers on port {port}")
+            failures.append(f"started, but {registry.host} does not answer from here")
     raise ImageError(
         f"no registry can be started on `{host.name}`",
         hint="install the package docker-registry there, or use `registry: external`",
@@ -107,8 +108,11 @@ def ensure_registry(
     )
 
 
-def _answers_in_time(shell: Shell, host: Host, port: int, sockets: Path | None) -> bool:
-    address = f"http://127.0.0.1:{port}/v2/"
-    retry = ("--retry", str(WAIT_SECONDS), "--retry-delay", "1", "--retry-connrefused")
-    argv = ("curl", "--silent", "--fail", *retry, "--output", "/dev/null", address)
-    return run_on(shell, host, argv, check=False, sockets=sockets).ok
+def _answers_in_time(registry: Registry) -> bool:
+    """Ask from here, where images are sent from, until it answers or time is up."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not answers(registry):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(1)
+    return True

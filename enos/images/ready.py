@@ -19,6 +19,7 @@ from enos.images import base, build, host, recipe, sources
 from enos.images.daemon import Daemon
 from enos.images.locks import ImageLock
 from enos.images.registry import Registry, answers
+from enos.process import Completed
 from enos.progress import Progress
 from enos.state.locks import locked
 from enos.toolenvs import ToolEnvironments
@@ -152,6 +153,14 @@ class Ready:
     digests: Mapping[str, str]
 
 
+def possible(source: str, built: ImageSet, pulled: ImageSet) -> tuple[ImageSet, ...]:
+    """Return the sets `images: auto`, `build` or `pull` allows, the first choice first.
+
+    Of two that are whole the built one: it is what this enos was tried with.
+    """
+    return {"auto": (built, pulled), "build": (built,), "pull": (pulled,)}[source]
+
+
 def ensure_images(
     place: Workplace, lock: ImageLock, names: tuple[str, ...], *, source: str = "auto"
 ) -> Ready:
@@ -167,19 +176,19 @@ def ensure_images(
 
     """
     built, pulled = built_set(lock, names, platform.machine()), kolla_set(lock, names)
-    possible = {"auto": (built, pulled), "build": (built,), "pull": (pulled,)}[source]
+    candidates = possible(source, built, pulled)
     present = place.daemon.images()
-    for images in possible:
+    for images in candidates:
         if not plan(images, present).missing:
             with place.progress.step("container images") as step:
                 step.skipped(f"all {len(names)} are there as {images.tag}")
             return _ready(place.daemon, images)
-    if pulled in possible and _pulled(place, plan(pulled, present)):
+    if pulled in candidates and _pulled(place, plan(pulled, present)):
         return _ready(place.daemon, pulled)
     if source == "pull":
         raise ImageError(
-            f"{QUAY} cannot be reached or lacks images of OpenStack {lock.release}",
-            hint="write `images: build` to have them built here",
+            f"not all images of OpenStack {lock.release} can be had from {QUAY}",
+            hint="why is told above; write `images: build` to have them built here",
         )
     _build(place, lock, built)
     return _ready(place.daemon, built)
@@ -205,27 +214,35 @@ def _ready(daemon: Daemon, images: ImageSet) -> Ready:
 
 
 def _pull(place: Workplace, wanted: Plan) -> bool:
-    """Pull what is missing; False when the registry does not have all of it."""
+    """Pull what is missing; False when not all of it could be, which is told."""
     with place.progress.step(f"{len(wanted.missing)} images from {QUAY}") as step:
 
-        def pull(name: str) -> bool:
+        def pull(name: str) -> Completed:
             step.awaiting(name)
             reference = wanted.images.reference(name)
-            return place.daemon.run("pull", "--quiet", reference, check=False).ok
+            return place.daemon.run("pull", "--quiet", reference, check=False)
 
         with ThreadPoolExecutor(PULLS) as pool:
             had = dict(zip(wanted.missing, pool.map(pull, wanted.missing), strict=True))
-    lacking = [name for name, ok in had.items() if not ok]
-    if lacking:
-        place.progress.decision(f"{QUAY} lacks {', '.join(lacking)}")
-    return not lacking
+    reasons: dict[str, list[str]] = {}
+    for name, done in had.items():
+        if not done.ok:
+            reasons.setdefault(_last_words(done), []).append(name)
+    for reason, names in reasons.items():
+        place.progress.decision(f"no {', '.join(names)} from {QUAY}: {reason}")
+    return not reasons
+
+
+def _last_words(done: Completed) -> str:
+    lines = done.stderr.strip().splitlines()
+    return lines[-1] if lines else f"`docker pull` ended with {done.returncode}"
 
 
 def _build(place: Workplace, lock: ImageLock, images: ImageSet) -> None:
     recipe.refuse_unbuildable(images.names, lock.release)
     with alone(place.cache) as home:
         tools = place.tools.ensure(lock.tool)
-        reach = host.look(place.daemon.shell)
+        reach = host.look(place.daemon.shell, place.progress)
         with ThreadPoolExecutor(1) as pool:
             standing = pool.submit(
                 base.ensure_base,

@@ -11,7 +11,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.client import HTTPResponse
 from typing import Any, BinaryIO
 
@@ -40,11 +40,14 @@ class Registry:
     Attributes:
         host: name, with a port unless it is the scheme's own.
         insecure: True for plain HTTP.
+        direct: True to go round the proxies of the environment, for a machine of the
+            experiment, which no proxy need know.
 
     """
 
     host: str
     insecure: bool = False
+    direct: bool = False
     seconds: float = SECONDS
     tokens: dict[str, str] = field(default_factory=dict)
 
@@ -71,7 +74,7 @@ class Registry:
             if scope in self.tokens:
                 request.add_header("Authorization", f"Bearer {self.tokens[scope]}")
             try:
-                return urllib.request.urlopen(request, timeout=self.seconds)  # type: ignore[no-any-return]  # noqa: S310
+                return self._opener.open(request, timeout=self.seconds)  # type: ignore[no-any-return]
             except urllib.error.HTTPError as refusal:
                 refusal.close()
                 challenge = refusal.headers.get("WWW-Authenticate", "")
@@ -80,6 +83,11 @@ class Registry:
                 self.tokens[scope] = self._log_in(challenge)
         raise AssertionError  # the second round returns or raises
 
+    @property
+    def _opener(self) -> urllib.request.OpenerDirector:
+        none = (urllib.request.ProxyHandler({}),)
+        return urllib.request.build_opener(*(none if self.direct else ()))
+
     def _log_in(self, challenge: str) -> str:
         told = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
         realm = told.pop("realm", "")
@@ -87,7 +95,7 @@ class Registry:
             message = f"the registry `{self.host}` asks for a login enos cannot do"
             raise ImageError(message, hint=challenge)
         url = f"{realm}?{urllib.parse.urlencode(told)}"
-        with urllib.request.urlopen(url, timeout=self.seconds) as answer:  # noqa: S310
+        with self._opener.open(url, timeout=self.seconds) as answer:
             told = json.load(answer)
         return str(told.get("token") or told.get("access_token") or "")
 
@@ -95,9 +103,7 @@ class Registry:
 def answers(registry: Registry) -> bool:
     """Tell whether a registry is there, quickly."""
     try:
-        Registry(
-            host=registry.host, insecure=registry.insecure, seconds=PROBE_SECONDS
-        ).ask("GET", "/").close()
+        replace(registry, seconds=PROBE_SECONDS, tokens={}).ask("GET", "/").close()
     except urllib.error.HTTPError as refusal:
         # 401 is how the protocol says "here I am, log in".
         return "Docker-Distribution-Api-Version" in refusal.headers

@@ -16,7 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from enos.errors import ConfigError
-from enos.images import diff, internal, locks, prune, push, ready, recipe, registry
+from enos.images import (
+    diff,
+    held,
+    internal,
+    locks,
+    prune,
+    push,
+    ready,
+    recipe,
+    registry,
+)
 from enos.images.daemon import Daemon
 from enos.images.needed import needed
 from enos.images.ready import ImageSet, Ready, Workplace
@@ -80,8 +90,10 @@ def share(session: Session) -> None:
 
 
 def provide(session: Session) -> None:
-    """Have the images in the experiment's own registry, if it has one."""
+    """Have the images in the experiment's own registry, or find them in another."""
     experiment = session.experiment
+    if experiment.registry.type == "external":
+        _find(session)
     if experiment.registry.type != "internal":
         return
     host = _registry_host(session)
@@ -94,6 +106,24 @@ def provide(session: Session) -> None:
     done = ready.ensure_images(place, lock, wanted(session), source=experiment.images)
     send(place, done.images, there)
     _keep(session, replace(done.images, registry=there.host), done.digests)
+
+
+def _find(session: Session) -> None:
+    """Find out which set an external registry holds; it may not answer from here."""
+    experiment = session.experiment
+    lock, names = locks.load(experiment.release), wanted(session)
+    built = ready.built_set(lock, names, platform.machine())
+    pulled = ready.kolla_set(lock, names)
+    possible = ready.possible(experiment.images, built, pulled)
+    there = held.reached(f"{experiment.registry.ip}:{experiment.registry.port}")
+    if there is not None:
+        _keep(session, held.held(there, possible), {})
+        return
+    guess = chosen(session, names)
+    session.progress.decision(
+        f"the registry {guess.registry} does not answer from here: the machines are "
+        f"told to pull {guess.namespace}/*:{guess.tag} from it"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ import tarfile
 import threading
 import urllib.parse
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -262,3 +263,14 @@ def save_of(shell: RecordingShell, images: dict[str, list[bytes]]) -> None:
 
     shell.script("docker save*", save)
     shell.script("tar *", extract)
+
+
+def test_no_proxy_is_asked_for_a_machine_of_the_experiment(
+    shelves: list[Shelf], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    through = opened(shelves).registry
+    direct = replace(through, direct=True)
+    assert (answers(through), answers(direct)) == (False, True)

@@ -174,7 +174,7 @@ def test_without_debootstrap_the_way_out_is_told(tmp_path: Path) -> None:
 
     shell = RecordingShell()
     shell.on("docker*", returncode=1)
-    shell.on("debootstrap*", returncode=1, stderr="E: must be root")
+    shell.on("unshare --mount debootstrap*", returncode=1, stderr="E: must be root")
     reach, daemon = host.Reach(certificates={}), Daemon(shell=shell)
     with pytest.raises(ImageError, match="neither be pulled nor bootstrapped") as error:
         ensure_base(
@@ -198,7 +198,8 @@ def test_a_registry_is_installed_from_debian_and_allows_removal() -> None:
 def test_where_the_package_is_missing_a_container_serves(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(internal, "answers", lambda _: False)
+    said = iter((False, True))
+    monkeypatch.setattr(internal, "answers", lambda _: next(said))
     shell, progress = RecordingShell(), RecordingProgress()
     shell.on("*docker-registry*", returncode=100, stderr="E: Unable to locate package")
     there = internal.ensure_registry(
@@ -218,3 +219,32 @@ def test_a_machine_that_can_run_no_registry_is_named(
         internal.ensure_registry(
             shell, Host(name="reg", address="10.0.0.2"), RecordingProgress()
         )
+
+
+def test_why_an_image_could_not_be_pulled_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ready, "answers", lambda _: True)
+    shell = RecordingShell()
+    full = "write /var/lib/docker/tmp: no space left on device"
+    shell.on("docker pull*", stderr=f"Using default tag\n{full}\n", returncode=1)
+    place = a_place(shell, tmp_path)
+    with pytest.raises(ImageError, match="not all images"):
+        ready.ensure_images(place, LOCK, NAMES, source="pull")
+    assert isinstance(place.progress, RecordingProgress)
+    assert place.progress.decisions == [f"no cron, nova-api from quay.io: {full}"]
+
+
+def test_a_registry_is_asked_from_here_until_it_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = iter((False, False, False, True))
+    monkeypatch.setattr(internal, "answers", lambda _: next(said))
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    shell = RecordingShell()
+    there = internal.ensure_registry(
+        shell, Host(name="reg", address="10.0.0.2"), RecordingProgress()
+    )
+    assert there.direct
+    assert not any("curl" in line for line in shell.lines)
+    assert next(said, None) is None

@@ -10,6 +10,7 @@ from enos.errors import ConfigError, ImageError
 from enos.images import host, locks, recipe
 from enos.images.build import with_parents
 from enos.images.sources import interpreted_by, target
+from enos.testing import RecordingProgress, RecordingShell
 from enos.toolenvs import LOCKS
 
 Golden = Callable[[str, str], None]
@@ -21,6 +22,9 @@ PROJECTS = (
 FOLDERS = recipe.Folders(
     kit=Path("/cache/kolla/kit"), run=Path("/cache/kolla/run"), logs=Path("/cache/logs")
 )
+
+CERTIFICATE = b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+TWO = CERTIFICATE + CERTIFICATE
 
 
 def test_there_is_a_lock_for_each_release() -> None:
@@ -190,6 +194,31 @@ def test_proxies_reach_the_build_in_both_spellings() -> None:
 
 def test_certificates_in_folders_keep_distinct_names(tmp_path: Path) -> None:
     (tmp_path / "corp").mkdir()
-    (tmp_path / "corp" / "ca.crt").write_text("A", encoding="ascii")
-    (tmp_path / "ca.crt").write_text("B", encoding="ascii")
-    assert host.certificates(tmp_path) == {"ca.crt": "B", "corp-ca.crt": "A"}
+    (tmp_path / "corp" / "ca.crt").write_bytes(CERTIFICATE + b"# A\n")
+    (tmp_path / "ca.crt").write_bytes(CERTIFICATE)
+    found, strange = host.certificates(tmp_path)
+    plain = CERTIFICATE.decode()
+    assert found == {"ca.crt": plain, "corp-ca.crt": f"{plain}# A\n"}
+    assert strange == ()
+
+
+def test_comments_in_any_encoding_do_not_keep_a_certificate_out(tmp_path: Path) -> None:
+    (tmp_path / "utf8.crt").write_bytes("# Autorité\n".encode() + CERTIFICATE)
+    (tmp_path / "latin1.crt").write_bytes("# Autorité\r\n".encode("latin-1") + TWO)
+    found, strange = host.certificates(tmp_path)
+    assert found == {"utf8.crt": CERTIFICATE.decode(), "latin1.crt": TWO.decode()}
+    assert strange == ()
+
+
+def test_a_file_without_a_certificate_in_text_is_left_out_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "der.crt").write_bytes(b"\x30\x82\x03\xe9\x30")
+    (tmp_path / "empty.crt").write_bytes(b"")
+    monkeypatch.setattr(host, "CERTIFICATES", tmp_path)
+    progress = RecordingProgress()
+    assert host.look(RecordingShell(), progress).certificates == {}
+    assert [warning.split("`")[1] for warning in progress.warnings] == [
+        str(tmp_path / "der.crt"),
+        str(tmp_path / "empty.crt"),
+    ]

@@ -11,7 +11,7 @@ import pytest
 
 from enos import plugins
 from enos.errors import ConfigError, ImageError
-from enos.images import internal, locks, ready, registry
+from enos.images import held, internal, locks, ready, registry
 from enos.phases import images
 from enos.phases.session import Session, Workshop, starting
 from enos.state.record import PhaseRecord
@@ -20,6 +20,9 @@ from enos.testing import FakeProvider, RecordingProgress, RecordingShell
 NAMES = ("cron", "nova-api")
 LOCK = locks.load("2026.1")
 BUILT = ready.built_set(LOCK, NAMES, platform.machine())
+
+
+EXTERNAL = "registry: {type: external, ip: 10.0.0.9, port: 5001}\n"
 
 
 class Sharing(FakeProvider):
@@ -95,15 +98,80 @@ def test_machines_that_pull_themselves_get_kollas_own_images(
 def test_an_external_registry_is_named_with_its_port(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    more = "registry: {type: external, ip: 10.0.0.9, port: 5001}\n"
     Sharing.opened.clear()
-    with opened(tmp_path, monkeypatch, Sharing, more) as (session, _):
+    with opened(tmp_path, monkeypatch, Sharing, EXTERNAL) as (session, _):
         images.share(session)
         values = images.variables(session)
     assert values["docker_registry"] == "10.0.0.9:5001"
     assert values["docker_namespace"] == "kolla"
     assert values["openstack_tag"] == BUILT.tag
     assert Sharing.opened == [], "no daemon is started for images nobody shares"
+
+
+def holding(monkeypatch: pytest.MonkeyPatch, *tags: str) -> None:
+    """Let the external registry speak plain HTTP and hold all images under tags."""
+    monkeypatch.setattr(held, "answers", lambda there: there.insecure)
+    monkeypatch.setattr(
+        held,
+        "tags",
+        lambda _, name: tuple(
+            tag
+            for tag in tags
+            if name.startswith("openstack.kolla/") == ("debian" in tag)
+        ),
+    )
+
+
+PULLED = ready.kolla_set(LOCK, NAMES)
+
+
+@pytest.mark.parametrize(
+    ("there", "found"),
+    [
+        ((PULLED.tag,), PULLED),
+        ((BUILT.tag,), BUILT),
+        ((PULLED.tag, BUILT.tag, "other"), BUILT),
+    ],
+)
+def test_an_external_registry_is_asked_which_images_it_holds(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    there: tuple[str, ...],
+    found: ready.ImageSet,
+) -> None:
+    holding(monkeypatch, *there)
+    with opened(tmp_path, monkeypatch, FakeProvider, EXTERNAL) as (session, _):
+        images.provide(session)
+        values = images.variables(session)
+    assert values["docker_registry"] == "10.0.0.9:5001"
+    assert values["docker_namespace"] == found.namespace
+    assert values["openstack_tag"] == found.tag
+
+
+def test_an_external_registry_without_the_images_is_told_before_the_deployment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holding(monkeypatch)
+    with (
+        opened(tmp_path, monkeypatch, FakeProvider, EXTERNAL) as (session, _),
+        pytest.raises(ImageError, match="does not hold the images") as failed,
+    ):
+        images.provide(session)
+    assert failed.value.hint == "fill it: `enos images push 10.0.0.9:5001 --insecure`"
+    assert "lacks 2 of 2: cron, nova-api" in failed.value.details
+
+
+def test_an_external_registry_that_only_machines_reach_is_believed_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(held, "answers", lambda _: False)
+    with opened(tmp_path, monkeypatch, FakeProvider, EXTERNAL) as (session, _):
+        images.provide(session)
+        values = images.variables(session)
+        assert isinstance(session.progress, RecordingProgress)
+        (told,) = session.progress.decisions
+    assert values["openstack_tag"] == BUILT.tag
+    assert told.startswith("the registry 10.0.0.9:5001 does not answer from here")
 
 
 def test_an_internal_registry_gets_what_it_lacks(
