@@ -11,7 +11,7 @@ from enos.ansible.events import Event
 from enos.ansible.lanes import Lane, run_lanes
 from enos.ansible.runner import Run, run
 from enos.kolla import globals as variables
-from enos.kolla import prechecks, site
+from enos.kolla import prechecks, site, subcommands
 from enos.kolla.credentials import Credentials, clouds_yaml, openrc
 from enos.kolla.inventory import parse_multinode
 from enos.kolla.passwords import ensure_passwords, write_secret
@@ -20,9 +20,6 @@ from enos.kolla.shadow import build
 from enos.kolla.switches import defaults
 from enos.process import Shell
 from enos.progress import Progress
-
-ACTIONS = frozenset({"deploy", "reconfigure", "pull", "precheck", "upgrade"})
-"""Actions of kolla-ansible that are run as lanes, over our own cut of its site.yml."""
 
 CONFIRM = "--yes-i-really-really-mean-it"
 
@@ -42,6 +39,7 @@ def read_installed(programs: Path) -> Installed:
         groups=parse_multinode(text("inventory/multinode")),
         plays=site.read_site(text("site.yml"), text),
         defaults=defaults(ansible),
+        playbooks=tuple(sorted(file.name for file in ansible.glob("*.yml"))),
         mitogen=mitogen / "plugins" / "strategy" if mitogen else None,
     )
 
@@ -99,23 +97,35 @@ def deploy(
     return done
 
 
+def commands(
+    deployment: Deployment, action: str = "deploy", tags: Sequence[str] = ()
+) -> tuple[Run, ...]:
+    """Return what `deploy` starts, with the prechecks of a first deployment."""
+    if tags:
+        return (_lane_run(deployment, "site", action, tags),)
+    checks = action == "deploy" and not prechecks.passed(deployment, None)
+    return tuple(lane.run for lane in plan_runs(deployment, action, checks=checks))
+
+
 def plan_runs(
     deployment: Deployment, action: str = "deploy", *, checks: bool = False
 ) -> tuple[Lane, ...]:
     """Return the lanes of an action with their commands.
 
     With `checks`, a lane of prechecks that ends before any service begins. It starts
-    with the first lane when the machines need no preparation.
+    with the first lane when the machines need no preparation, and before it when that
+    one has services too.
     """
-    first = (site.CHECKS,) if checks else ()
+    ahead = deployment.checks_at_once and site.takes_ports(deployment.lanes["base"])
     lanes = [
         Lane(
             name=name,
             run=_lane_run(deployment, name, action),
-            after=(*needed, *(first if needed == ("base",) else ())),
+            after=(*needed, *((site.CHECKS,) if checks and held else ())),
         )
         for name in deployment.lanes
         for needed in (site.needs(name, deployment.lanes),)
+        for held in (needed == ("base",) or (ahead and name == "base"),)
     ]
     if checks:
         after = () if deployment.checks_at_once else ("base",)
@@ -125,27 +135,13 @@ def plan_runs(
 
 
 def kolla_command(deployment: Deployment, words: Sequence[str]) -> Run:
-    """Return the run of any kolla-ansible command, as typed after `enos os --`.
-
-    kolla-ansible wants options after its sub-command.
-    """
+    """Return the run of any kolla-ansible command, as typed after `enos os --`."""
     place = deployment.place
-    command, rest = words[0], tuple(words[1:])
-    playbook = ("--playbook", str(place.shadow / site.file_of("site")))
-    own = playbook if command in {"deploy", "reconfigure", "pull", "prechecks"} else ()
-    given = own if "--playbook" not in rest and "-p" not in rest else ()
     return Run(
-        title=f"kolla-ansible {command}",
-        argv=(
-            str(deployment.installed.bin / "kolla-ansible"),
-            command,
-            *("--configdir", str(place.root), "--inventory", str(place.inventory)),
-            *("--passwords", str(place.passwords)),
-            *given,
-            *rest,
-        ),
+        title=f"kolla-ansible {words[0]}",
+        argv=subcommands.argv(deployment, words),
         env=_environment(deployment),
-        log=place.logs / f"{command}.log",
+        log=place.logs / f"{words[0]}.log",
     )
 
 
@@ -157,9 +153,8 @@ def destroy(
     images: bool = False,
 ) -> None:
     """Remove OpenStack from the nodes: containers, volumes, configuration."""
-    # Not on localhost, which kolla counts among the hosts: nothing of it is there.
     whole = ("--include-images",) if images else ()
-    words = ("destroy", CONFIRM, "--limit", "!localhost", *whole)
+    words = ("destroy", CONFIRM, *whole)
     plan = kolla_command(deployment, words)
     with progress.step(plan.title) as step:
         run(plan, shell=shell, step=step)
@@ -222,10 +217,22 @@ def _write_credentials(
         url=deployment.url,
         password=str(passwords["keystone_admin_password"]),
         region=str(deployment.variables.get("openstack_region_name", "RegionOne")),
+        cacert=_authority(deployment),
     )
     write_secret(deployment.place.openrc, openrc(account))
     write_secret(deployment.place.clouds, clouds_yaml(account))
     return account
+
+
+def _authority(deployment: Deployment) -> str:
+    """Return the file of who signed the certificate, empty for one the world knows."""
+    made = deployment.authority
+    if made is None:
+        return ""
+    named = deployment.variables.get("kolla_admin_openrc_cacert")
+    if named:
+        return str(Path(str(named)).expanduser().resolve())
+    return str(made.resolve()) if made.is_file() else ""
 
 
 def _put(path: Path, text: str) -> None:

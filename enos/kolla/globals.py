@@ -14,19 +14,9 @@ import yaml
 
 from enos.ansible.inventory import Inventory
 from enos.errors import ConfigError
+from enos.kolla import fronted
 from enos.kolla.nodes import Node
 from enos.testbed import Testbed
-
-FRONTED = (
-    "keystone",
-    "glance-api",
-    "placement-api",
-    "nova-api",
-    "nova-metadata",
-    "neutron-server",
-    "mariadb",
-)
-"""Groups whose services clients reach by `kolla_internal_vip_address`."""
 
 LEAN: Mapping[str, str] = {
     "enable_fluentd": "no",
@@ -55,6 +45,19 @@ SMALL = 2
 RARELY = 120
 """Seconds between health checks of a container there; kolla's default is 30."""
 
+VIP = "kolla_internal_vip_address"
+MEMBERS = (
+    "{% for host in mariadb_default_database_shard_hosts %}"
+    " server {{ host }} {{ 'api' | kolla_address(host) }}:{{ mariadb_port }}"
+    " check port {{ mariadb_port }} inter 2000 rise 2 fall 5"
+    "{% if not loop.first %} backup{% endif %};{% endfor %}"
+)
+"""kolla's own, with addresses: haproxy gives up on a name it cannot look up."""
+
+CONNECTIONS = 4000
+"""haproxy's where limits are fixed: each takes two open files, and it does not start
+when it may not open as many. Kolla's 40000 take more than is common there, 20000."""
+
 Values = dict[str, Any]
 
 
@@ -70,6 +73,8 @@ class Situation:
         images: variables that say where container images come from.
         profiled: whether requests can be traced.
         store: service of the release that keeps trace points, ``valkey`` or ``redis``.
+        clustercheck: the release has a container that tells haproxy of a database.
+        setting: a kolla variable → its value as a word, None when only Ansible knows.
         user: the `kolla:` map of the experiment, which wins over everything.
 
     """
@@ -82,6 +87,8 @@ class Situation:
     images: Mapping[str, Any] = field(default_factory=dict)
     profiled: bool = False
     store: str = "valkey"
+    clustercheck: bool = False
+    setting: fronted.Setting = lambda _: None
     user: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -98,6 +105,8 @@ def plan_globals(situation: Situation) -> Globals:
     rules: tuple[Callable[[Situation], tuple[Values, str]], ...] = (
         _lean,
         _entry_point,
+        _database,
+        _connections,
         _workers,
         _limits,
         _sysctl,
@@ -137,48 +146,73 @@ def _lean(_: Situation) -> tuple[Values, str]:
 
 
 def _entry_point(situation: Situation) -> tuple[Values, str]:
-    if "kolla_internal_vip_address" in situation.user:
-        return {}, ""
-    spread = _spread(situation.inventory)
-    wanted = situation.user.get("enable_haproxy")
-    balanced = is_on(wanted) if wanted is not None else bool(spread)
-    if balanced:
-        return _balanced(situation, spread)
+    why = _balanced(situation)
+    if why:
+        return _virtual_address(situation, why)
     control = situation.inventory.members("control")[0]
     host = situation.testbed.host(control)
-    address = situation.testbed.address(host, "api") if host else control
-    values: Values = {
-        "kolla_internal_vip_address": address,
-        "enable_haproxy": "no",
-        "enable_keepalived": "no",
-        "enable_proxysql": "no",
-    }
+    own = situation.testbed.address(host, "api") if host else control
+    address = situation.user.get(VIP, own)
+    values: Values = {VIP: address, "enable_haproxy": "no", "enable_keepalived": "no"}
     return values, f"one host serves all APIs: no load balancer, clients use {address}"
 
 
-def _balanced(situation: Situation, spread: str) -> tuple[Values, str]:
+def _balanced(situation: Situation) -> str:
+    """Return why there is a load balancer, empty for none."""
+    user = situation.user
+    wanted = user.get("enable_haproxy")
+    if wanted is not None and not is_on(wanted):
+        return ""
+    secure = ("kolla_enable_tls_internal", "kolla_enable_tls_external")
+    reasons = (
+        (VIP in user, "`kolla:` names the address of the APIs"),
+        (is_on(wanted), "`kolla:` asks for the load balancer"),
+        (any(is_on(user.get(name)) for name in secure), "TLS ends at a load balancer"),
+    )
+    told = next((why for holds, why in reasons if holds), "")
+    return told or fronted.spread(situation.inventory, situation.setting)
+
+
+def _virtual_address(situation: Situation, why: str) -> tuple[Values, str]:
     network = situation.testbed.network("api")
-    if network is None or network.pool is None:
+    pool = network.pool if network else None
+    address = situation.user.get(VIP) or (pool[0] if pool else "")
+    if not address:
         message = "a virtual address is needed but no network has free addresses"
         hint = "set `kolla: {kolla_internal_vip_address: …}` to a free address"
-        raise ConfigError(message, hint=hint, details=spread)
+        raise ConfigError(message, hint=hint, details=why)
     router = crc32(situation.session.encode()) % 254 + 1
     values: Values = {
-        "kolla_internal_vip_address": network.pool[0],
+        VIP: address,
         "enable_haproxy": "yes",
         "keepalived_virtual_router_id": str(router),
+        # Clouds and overlays drop VRRP's multicast, and then everyone is the master.
+        "keepalived_traffic_mode": "unicast",
     }
-    why = spread or "`kolla:` asks for the load balancer"
-    return values, f"{why}: haproxy on {network.pool[0]}"
+    return values, f"{why}: haproxy on {address}"
 
 
-def _spread(inventory: Inventory) -> str:
-    control = inventory.members("control")
-    for group in FRONTED:
-        hosts = inventory.members(group)
-        if hosts != control[:1]:
-            return f"`{group}` is on {', '.join(hosts) or 'no host'}"
-    return ""
+def _database(situation: Situation) -> tuple[Values, str]:
+    """Reach MariaDB without ProxySQL, which no Debian has and few machines need."""
+    if is_on(situation.user.get("enable_proxysql")):
+        return {}, ""
+    values: Values = {"enable_proxysql": "no"}
+    if situation.clustercheck:
+        values["enable_mariadb_clustercheck"] = "no"
+    if not _balanced(situation) or not is_on(situation.user.get("enable_mariadb", 1)):
+        return values, ""
+    values["enable_external_mariadb_load_balancer"] = "yes"
+    values["external_haproxy_members"] = MEMBERS
+    return values, "haproxy leads to one MariaDB, to the next when that one fails"
+
+
+def _connections(situation: Situation) -> tuple[Values, str]:
+    balancers = situation.inventory.members("loadbalancer")
+    fixed = any(not situation.nodes[name].limits for name in balancers)
+    if not fixed or not _balanced(situation):
+        return {}, ""
+    why = f"haproxy takes {CONNECTIONS} connections, since limits cannot be raised"
+    return {"haproxy_max_connections": CONNECTIONS}, why
 
 
 def _workers(situation: Situation) -> tuple[Values, str]:

@@ -1,12 +1,11 @@
 """What a deployment will be: every file and every command, before anything is done."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from enos.ansible import configuration
-from enos.ansible import inventory as ini
 from enos.ansible.inventory import Group, Inventory
 from enos.errors import CapabilityError
 from enos.kolla import globals as variables
@@ -16,10 +15,11 @@ from enos.kolla.nodes import Node
 from enos.kolla.releases import Release
 from enos.kolla.shadow import Shadow
 from enos.kolla.site import ServicePlay
-from enos.kolla.switches import switch
-from enos.testbed import Host, Testbed
+from enos.kolla.switches import switch, word
+from enos.kolla.tunnels import plan_tunnels
+from enos.testbed import Testbed
 
-TUNNEL_BRIDGE = "br-phy"
+TLS = "kolla_enable_tls_internal"
 DEPLOYS = frozenset({"deploy", "reconfigure", "upgrade"})
 """Actions that change what runs on the nodes."""
 
@@ -35,6 +35,7 @@ class Installed:
         plays: those of its `site.yml`.
         defaults: its variables for all hosts.
         mitogen: folder of mitogen's strategy plug-ins, None when not installed.
+        playbooks: names of its playbooks.
 
     """
 
@@ -44,6 +45,7 @@ class Installed:
     plays: tuple[ServicePlay, ...]
     defaults: Mapping[str, Any]
     mitogen: Path | None = None
+    playbooks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +149,9 @@ class Deployment:
         checks_at_once: the machines are ready for the checks as they are.
         config: path below the configuration folder → text.
         decisions: choices made on the way, a sentence each.
+        url: Keystone's internal end point.
+        authority: where kolla's own certificate authority is, if there is one, when
+            that end point speaks TLS.
 
     """
 
@@ -164,6 +169,7 @@ class Deployment:
     custom: Path | None
     decisions: tuple[str, ...]
     url: str
+    authority: Path | None = None
 
     @property
     def ansible_cfg(self) -> str:
@@ -189,11 +195,13 @@ def plan_deployment(
     """Return the deployment a wish comes to on a testbed.
 
     Raises ConfigError (no control node, no free address for a VIP) and
-    CapabilityError (tenant networks cannot span the nodes).
+    CapabilityError (tenant networks cannot span the nodes, no KVM where it is asked).
     """
-    tunnels, told = _tunnels(testbed, nodes, wish)
+    tunnels, told = plan_tunnels(testbed, nodes, wish.kolla)
     mapped = _mapped(testbed, installed, tunnels)
     chosen = _chosen(wish, testbed, mapped.inventory, nodes, installed)
+    if action in DEPLOYS:
+        _require_kvm(chosen.values, mapped.inventory.members("compute"), nodes)
     fakes = wish.fake_computes if wish.virt == "fake" else 0
     lanes = plan_lanes(
         installed, chosen.values, action=action, fakes=fakes > 1 and action in DEPLOYS
@@ -211,12 +219,13 @@ def plan_deployment(
         lanes=lanes,
         checks=checks,
         nodes=dict(nodes),
-        checks_at_once=all(node.docker for node in nodes.values()),
+        checks_at_once=all(node.docker and node.named for node in nodes.values()),
         shadow=_shadow(lanes, checks, nodes, chosen.values),
         config=overrides.plan_overrides(virt=wish.virt, nodes=nodes),
         custom=wish.custom,
         decisions=(*mapped.decisions, *chosen.decisions, *told),
         url=keystone_url(chosen.values),
+        authority=_authority(chosen.values, place),
     )
 
 
@@ -227,6 +236,7 @@ def _chosen(
     nodes: Mapping[str, Node],
     installed: Installed,
 ) -> variables.Globals:
+    known = {**installed.defaults, **variables.LEAN, **wish.kolla}
     situation = variables.Situation(
         session=wish.session,
         testbed=testbed,
@@ -236,6 +246,8 @@ def _chosen(
         images=wish.images,
         profiled=wish.profiled,
         store="redis" if "enable_redis" in installed.defaults else "valkey",
+        clustercheck=wish.release.clustercheck,
+        setting=lambda name: word(name, known),
         user=wish.kolla,
     )
     return variables.plan_globals(situation)
@@ -263,8 +275,14 @@ def plan_lanes(
     plays = site.wanted(
         installed.plays, action=action, switch=lambda name: switch(name, known)
     )
-    netdev = known.get("ovs_datapath") == "netdev" and action in DEPLOYS
-    return site.with_own(site.deal(plays), netdev=netdev, fakes=fakes)
+    changes = action in DEPLOYS
+    confined = not variables.is_on(known.get("set_sysctl", "yes"))
+    return site.with_own(
+        site.deal(plays),
+        netdev=changes and known.get("ovs_datapath") == "netdev",
+        fakes=fakes,
+        standby=changes and confined and variables.is_on(known.get("enable_haproxy")),
+    )
 
 
 def plan_checks(
@@ -280,10 +298,31 @@ def plan_checks(
 
 def keystone_url(values: Mapping[str, Any]) -> str:
     """Return Keystone's internal end point for what `globals.yml` says."""
-    tls = variables.is_on(values.get("kolla_enable_tls_internal", "no"))
+    tls = variables.is_on(values.get(TLS))
     host = values.get("kolla_internal_fqdn", values["kolla_internal_vip_address"])
     port = values.get("keystone_public_port", "5000")
     return f"{'https' if tls else 'http'}://{host}:{port}/v3"
+
+
+def _authority(values: Mapping[str, Any], place: Place) -> Path | None:
+    if not variables.is_on(values.get(TLS)):
+        return None
+    folder = values.get("kolla_certificates_dir", place.root / "certificates")
+    return Path(folder) / "ca" / "root.crt"
+
+
+def _require_kvm(
+    values: Mapping[str, Any], computes: Iterable[str], nodes: Mapping[str, Node]
+) -> None:
+    if values.get("nova_compute_virt_type") != "kvm":
+        return
+    without = [name for name in computes if not nodes[name].kvm]
+    if without:
+        raise CapabilityError(
+            f"guests cannot run on KVM: {', '.join(without)} cannot open /dev/kvm",
+            hint="set `virt: qemu`, or switch virtualisation on in the machine's"
+            " firmware or its hypervisor",
+        )
 
 
 def _shadow(
@@ -302,39 +341,3 @@ def _shadow(
         without_modules=any(not node.modules for node in nodes.values()),
         engine=str(values.get("kolla_container_engine", "docker")),
     )
-
-
-def _tunnels(
-    testbed: Testbed, nodes: Mapping[str, Node], wish: Wish
-) -> tuple[dict[str, dict[str, str]], tuple[str, ...]]:
-    none: dict[str, dict[str, str]] = {host.name: {} for host in testbed.hosts}
-    lacking = [name for name, node in nodes.items() if not node.openvswitch]
-    if wish.kolla.get("ovs_datapath", "netdev" if lacking else "system") != "netdev":
-        return none, ()
-    found = {host.name: _tunnel(testbed, host) for host in testbed.hosts}
-    without = [name for name, values in found.items() if not values]
-    if not without:
-        why = f"tunnels leave through {TUNNEL_BRIDGE}, a bridge in user space"
-        return found, (why,)
-    if len(testbed.hosts) == 1:
-        return none, ()
-    message = (
-        f"tenant networks cannot span the nodes: {', '.join(without)} has no"
-        " interface on a network for tunnels, which Open vSwitch in user space needs"
-    )
-    hint = "add a network with the role `tunnel`, or load the openvswitch module"
-    raise CapabilityError(message, hint=hint)
-
-
-def _tunnel(testbed: Testbed, host: Host) -> dict[str, str]:
-    device = ini.device_on(testbed, host, "tunnel")
-    nic = next((nic for nic in host.nics if nic.device == device), None)
-    if nic is None or not nic.addresses:
-        return {}
-    if device == ini.device_on(testbed, host, "api"):
-        return {}
-    return {
-        "tunnel_interface": TUNNEL_BRIDGE,
-        "enos_tunnel_device": device,
-        "enos_tunnel_address": nic.addresses[0],
-    }

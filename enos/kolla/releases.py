@@ -21,6 +21,7 @@ class Release:
         ansible: version of the `ansible` package, which brings the collections.
         lock: name of the lock file under `enos/locks`, without its suffix.
         distributions: `kolla_base_distro` → the version kolla builds images on.
+        clustercheck: it has a container that tells haproxy how a database does.
 
     """
 
@@ -29,6 +30,7 @@ class Release:
     ansible: str
     lock: str
     distributions: tuple[tuple[str, str], ...]
+    clustercheck: bool = False
 
 
 RELEASES: tuple[Release, ...] = (
@@ -42,6 +44,7 @@ RELEASES: tuple[Release, ...] = (
             ("ubuntu", "noble"),
             ("rocky", "9"),
         ),
+        clustercheck=True,
     ),
     Release(
         name="2025.2",

@@ -65,6 +65,20 @@ AWAIT_RPC = """\
 """
 """Runs after the handler of that name, before those that start agents."""
 
+PATIENCE = (
+    (
+        "  retries: 10\n  delay: 6\n",
+        "  retries: 60\n  delay: 1\n",
+        "MariaDB is there within a few seconds, or within the minute kolla waits",
+    ),
+    (
+        "    timeout: 60\n",
+        "    timeout: 10\n",
+        "six times the attempts are to last no longer where no database ever answers",
+    ),
+)
+"""What waits for MariaDB: text of kolla-ansible's, ours, and why."""
+
 PATCHES: tuple[Patch, ...] = (
     Patch(
         file="module_utils/kolla_systemd_worker.py",
@@ -78,17 +92,13 @@ PATCHES: tuple[Patch, ...] = (
         new='        timeout: "{{ 10 if mariadb_cluster_exists | bool else 1 }}"\n',
         why="no database answers on a volume made a moment ago: 10 s were waited",
     ),
-    Patch(
-        file="roles/mariadb/handlers/main.yml",
-        old="  delay: 6\n",
-        new="  delay: 1\n",
-        why="the first MariaDB is there within a few seconds",
-    ),
-    Patch(
-        file="roles/mariadb/tasks/restart_services.yml",
-        old="  delay: 6\n",
-        new="  delay: 1\n",
-        why="a restarted MariaDB is there within a few seconds",
+    *(
+        Patch(file=file, old=old, new=new, why=why)
+        for file in (
+            "roles/mariadb/handlers/main.yml",
+            "roles/mariadb/tasks/restart_services.yml",
+        )
+        for old, new, why in PATIENCE
     ),
     Patch(
         file="roles/nova/tasks/refresh_scheduler_cell_cache.yml",

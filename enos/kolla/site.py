@@ -73,6 +73,9 @@ CHECKS = "prechecks"
 REST = "others"
 """Lane of every service that no other lane names; runs after all of them."""
 
+LISTENING = frozenset({"loadbalancer", "opensearch", "letsencrypt"})
+"""Services of the lane `base` that take ports or addresses."""
+
 ALWAYS = ("gather-facts", "group")
 SWITCH = re.compile(r"enable_([a-z_]+?)_(True|False)(?=_enable_|$)")
 UPGRADE = re.compile(r"kolla_action\s*==\s*'upgrade'")
@@ -96,6 +99,25 @@ PREPARE = ServicePlay(
         "roles": [{"role": "enos_node"}, {"role": "enos_leftovers"}],
     },
 )
+FOREIGN_ADDRESS = ServicePlay(
+    service="enos",
+    play={
+        "name": "Let haproxy stand by for an address that another machine has",
+        "hosts": "loadbalancer",
+        "gather_facts": False,
+        "tags": ["enos", "loadbalancer"],
+        "tasks": [
+            {
+                "name": "Allow to listen on addresses of others",
+                "become": True,
+                "ansible.builtin.command": "sysctl -w net.ipv4.ip_nonlocal_bind=1",
+                "changed_when": False,
+            }
+        ],
+    },
+)
+"""Of the settings kolla makes for it, the one that backups do not start without."""
+
 BRIDGES = ServicePlay(
     service="enos",
     play={
@@ -191,13 +213,22 @@ def deal(plays: Sequence[ServicePlay]) -> dict[str, tuple[ServicePlay, ...]]:
 
 
 def with_own(
-    lanes: Mapping[str, Sequence[ServicePlay]], *, netdev: bool, fakes: bool
+    lanes: Mapping[str, Sequence[ServicePlay]],
+    *,
+    netdev: bool,
+    fakes: bool,
+    standby: bool = False,
 ) -> dict[str, tuple[ServicePlay, ...]]:
-    """Return the lanes with enos's own plays: preparation, bridges, fake computes."""
+    """Return the lanes with enos's own plays.
+
+    They prepare the nodes, let load balancers stand by where kolla may not set what
+    that takes (`standby`), set up bridges and add fake computes.
+    """
     mine = {name: tuple(plays) for name, plays in lanes.items()}
     first = len([each for each in mine["base"] if each.service in ALWAYS])
     base = mine["base"]
-    mine["base"] = (*base[:first], PREPARE, *base[first:])
+    own = (PREPARE, FOREIGN_ADDRESS) if standby else (PREPARE,)
+    mine["base"] = (*base[:first], *own, *base[first:])
     if netdev and any(e.service == "openvswitch" for e in mine.get("fabric", ())):
         mine["fabric"] = (*mine["fabric"], BRIDGES)
     if fakes:
@@ -210,6 +241,11 @@ def joined(lanes: Mapping[str, Sequence[ServicePlay]]) -> tuple[ServicePlay, ...
     ordered = [each for plays in lanes.values() for each in plays]
     first = [each for each in lanes["base"] if each.service in ALWAYS]
     return (*first, *(each for each in ordered if each.service not in ALWAYS))
+
+
+def takes_ports(plays: Iterable[ServicePlay]) -> bool:
+    """Tell whether plays start what the prechecks want to find stopped."""
+    return any(each.service in LISTENING for each in plays)
 
 
 def file_of(lane: str) -> str:

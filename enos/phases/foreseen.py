@@ -19,7 +19,7 @@ NOWHERE = "enos-check"
 """Session and folder of a deployment that is only looked at."""
 
 CAPABLE = Node(
-    limits=True, modules=True, sysctl=True, openvswitch=True, kvm=False, cpus=4
+    limits=True, modules=True, sysctl=True, openvswitch=True, kvm=True, cpus=4
 )
 """What is assumed of machines nobody has seen yet."""
 

@@ -17,6 +17,9 @@ NETWORK = "enos.network"
 INDEX = "enos.index"
 FIRST = 2  # .1 is the host's end of the bridge
 MACHINES = 126  # .2 to .127; the upper half of each network is the pool
+NONLOCAL = "net.ipv4.ip_nonlocal_bind=1"
+"""haproxy listens on the controllers' common address wherever it is at the moment, also
+after a node was stopped and started; ip-sysctl of the kernel's documentation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +200,7 @@ def create_node(
         *("--label", label, "--label", f"{NODE}={node.name}"),
         *("--label", f"{INDEX}={node.index}", "--mount", volume),
         *("--network", first.docker_name, "--ip", str(first.address(node.index))),
+        *("--sysctl", NONLOCAL),
         *("--env", f"ENOS_NICS={_nics(node, (first, *others))}"),
         *("--env", f"ENOS_GATEWAY={first.gateway}"),
         *("--env", "ENOS_FLUSH=" + " ".join(_flushed(others))),

@@ -108,7 +108,7 @@ def plan(
     *,
     node: Node = BARE,
     kolla: Mapping[str, Any] | None = None,
-    virt: str = "kvm",
+    virt: str = "qemu",
     action: str = "deploy",
 ) -> Deployment:
     return plan_deployment(
@@ -179,23 +179,6 @@ def test_a_network_role_of_its_own_takes_the_agents_from_the_control_node() -> N
 def test_without_a_control_node_nothing_is_planned() -> None:
     with pytest.raises(ConfigError, match="no machine has the role `control`"):
         plan(replace(SMALL, hosts=SMALL.hosts[1:]))
-
-
-def test_two_control_nodes_get_a_virtual_address_from_the_pool() -> None:
-    hosts = (*SMALL.hosts, host(7, "control-2", "control", "network"))
-    values = plan(replace(SMALL, hosts=hosts)).variables
-    assert values["kolla_internal_vip_address"] == "10.0.0.128"
-    assert values["enable_haproxy"] == "yes"
-    assert "enable_proxysql" not in values
-    assert 1 <= int(values["keepalived_virtual_router_id"]) <= 254
-
-
-def test_a_virtual_address_without_a_pool_is_an_error_with_a_way_out() -> None:
-    networks = (replace(NETWORKS[0], pool=None), *NETWORKS[1:])
-    hosts = (*SMALL.hosts, host(7, "control-2", "control"))
-    with pytest.raises(ConfigError, match="no network has free addresses") as caught:
-        plan(replace(SMALL, hosts=hosts, networks=networks))
-    assert "kolla_internal_vip_address" in caught.value.hint
 
 
 def test_the_user_s_map_wins_over_every_choice_of_ours() -> None:

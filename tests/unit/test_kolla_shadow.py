@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import jinja2
 import pytest
 import yaml
 from hypothesis import given
@@ -28,6 +29,16 @@ from enos.testbed import Host, Testbed
 from enos.testing.recording import Answer, Call, RecordingShell
 
 WORKER = "module_utils/kolla_systemd_worker.py"
+AWAIT_MARIADB = """\
+- name: Wait for MariaDB service port liveness
+  ansible.builtin.wait_for:
+    port: 3306
+    timeout: 60
+  register: check_mariadb_port
+  until: check_mariadb_port is success
+  retries: 10
+  delay: 6
+"""
 
 
 def original(place: Path) -> Path:
@@ -51,6 +62,7 @@ def original(place: Path) -> Path:
         "roles/service-ks-register/tasks/main.yml": "# theirs\n",
         "roles/service-ks-register/defaults/main.yml": "service_ks_register_delay: 1\n",
         "roles/mariadb/tasks/lookup_cluster.yml": "        timeout: 10\n",
+        "roles/mariadb/tasks/restart_services.yml": AWAIT_MARIADB,
     }
     for name, text in files.items():
         (place / name).parent.mkdir(parents=True, exist_ok=True)
@@ -79,6 +91,29 @@ def test_waits_are_shortened_in_the_copy(copies: tuple[Path, Path]) -> None:
     assert "delay = 0.2" in (ours / WORKER).read_text(encoding="utf-8")
     lookup = ours / "roles/mariadb/tasks/lookup_cluster.yml"
     assert "mariadb_cluster_exists" in lookup.read_text(encoding="utf-8")
+
+
+def test_mariadb_is_asked_more_often_and_waited_for_as_long(
+    copies: tuple[Path, Path],
+) -> None:
+    theirs, ours = copies
+    build(Shadow(playbooks={}), theirs, ours)
+    file = ours / "roles/mariadb/tasks/restart_services.yml"
+    [task] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    timeout = task["ansible.builtin.wait_for"]["timeout"]
+    assert task["delay"] == 1
+    assert task["retries"] * task["delay"] == 10 * 6
+    assert task["retries"] * (timeout + task["delay"]) == 10 * (60 + 6)
+
+
+def test_keystone_is_waited_for_as_long_as_kolla_ansible_does() -> None:
+    file = OVERLAY / "roles/service-ks-register/tasks/main.yml"
+    [task] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    theirs = {"service_ks_register_retries": 5, "service_ks_register_delay": 10}
+    times, pause = (
+        int(jinja2.Template(task[key]).render(theirs)) for key in ("retries", "delay")
+    )
+    assert (times, pause) == (25, 2)
 
 
 def test_every_patch_says_why() -> None:

@@ -113,6 +113,7 @@ def test_a_node_is_created_on_api_and_then_joined_to_the_others() -> None:
         *("--label", "enos.index=0", "--mount"),
         VOLUME,
         *("--network", "enos-1-api", "--ip", "10.9.0.2"),
+        *("--sysctl", "net.ipv4.ip_nonlocal_bind=1"),
         *("--env", "ENOS_NICS=eth0=10.9.0.2 eth1=10.9.1.2 eth2=10.9.2.2"),
         *("--env", "ENOS_GATEWAY=10.9.0.1", "--env", "ENOS_FLUSH=eth1"),
         "--privileged",
