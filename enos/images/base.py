@@ -58,7 +58,10 @@ def _bootstrap(
     with TemporaryDirectory(dir=home, prefix=DRAFT) as folder:
         tree, archive = Path(folder) / "tree", Path(folder) / "base.tar"
         options = ("--variant=minbase", "--include=ca-certificates", *key)
-        argv = ("debootstrap", *options, suite, str(tree), reach.archive)
+        # In a mount namespace: a debootstrap that is killed leaves no /proc mounted,
+        # which the removal of its folder would reach into.
+        program = ("unshare", "--mount", "debootstrap")
+        argv = (*program, *options, suite, str(tree), reach.archive)
         try:
             daemon.shell.stream(argv, log=log)
             daemon.shell.run(["tar", "-C", tree, "-cf", archive, "."])
