@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Protocol, TextIO, cast
@@ -215,10 +216,19 @@ class LocalShell:
                 errors="replace",
                 start_new_session=True,
             )
-        except FileNotFoundError as missing:
-            message = f"`{argv[0]}` cannot be started: {missing.strerror}"
-            hint = "run `enos doctor` to see what this machine lacks"
-            raise CapabilityError(message, hint=hint) from None
+        except (FileNotFoundError, NotADirectoryError, PermissionError) as refused:
+            raise _not_started(argv, cwd, refused) from None
+
+
+def _not_started(
+    argv: tuple[str, ...], cwd: Path | None, refused: OSError
+) -> CapabilityError | ProcessError:
+    why = refused.strerror
+    if cwd and str(refused.filename) == str(cwd):  # Popen names what it cannot enter
+        message = f"`{argv[0]}` cannot be started in `{cwd}`: {why}"
+        return ProcessError(message, argv=argv, hint="make the folder, or name another")
+    hint = "run `enos doctor` to see what this machine lacks"
+    return CapabilityError(f"`{argv[0]}` cannot be started: {why}", hint=hint)
 
 
 def failure(done: Completed, *, log: Path | None = None) -> ProcessError:
@@ -237,14 +247,17 @@ def failure(done: Completed, *, log: Path | None = None) -> ProcessError:
 def end_leftovers(session: str, *, grace: float = 5.0) -> tuple[int, ...]:
     """End the processes an earlier, killed enos of this session left; return them."""
     mine = _ancestors(os.getpid())
-    left = tuple(pid for pid in _marked(session) if pid not in mine)
+    ended: dict[int, None] = {}
     for number in (signal.SIGTERM, signal.SIGKILL):
+        left = _marked(session) - mine  # anew: an id may be another's by now
+        ended |= dict.fromkeys(sorted(left))
         for pid in left:
-            _signal(pid, number)
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
         deadline = time.monotonic() + grace
-        while any(map(_alive, left)) and time.monotonic() < deadline:
+        while _marked(session) - mine and time.monotonic() < deadline:
             time.sleep(0.05)
-    return left
+    return tuple(ended)
 
 
 def _pump(
@@ -311,7 +324,8 @@ def _end_group(process: "subprocess.Popen[str]") -> None:
             return
 
 
-def _marked(session: str) -> tuple[int, ...]:
+def _marked(session: str) -> frozenset[int]:
+    """Return the processes with the mark; one that has ended has none (proc(5))."""
     mark = f"{MARK}={session}".encode()
     found = []
     for entry in Path("/proc").glob("[0-9]*/environ"):
@@ -320,7 +334,7 @@ def _marked(session: str) -> tuple[int, ...]:
                 found.append(int(entry.parent.name))
         except OSError:
             continue  # ended meanwhile, or not ours to look at
-    return tuple(found)
+    return frozenset(found)
 
 
 def _ancestors(pid: int) -> frozenset[int]:
@@ -333,18 +347,3 @@ def _ancestors(pid: int) -> frozenset[int]:
         pid = int(stat.rpartition(")")[2].split()[1])
         line.add(pid)
     return frozenset(line)
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    try:
-        os.kill(pid, number)
-    except (ProcessLookupError, PermissionError):
-        return
-
-
-def _alive(pid: int) -> bool:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-    except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"

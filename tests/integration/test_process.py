@@ -29,6 +29,24 @@ def test_a_missing_program_is_a_missing_capability() -> None:
         SHELL.run(["no-such-program"])
 
 
+def test_a_file_that_may_not_be_run_is_a_missing_capability(tmp_path: Path) -> None:
+    file = tmp_path / "program"
+    file.write_text("#!/bin/sh\n")
+
+    with pytest.raises(CapabilityError, match="cannot be started: Permission denied"):
+        SHELL.run([file])
+
+
+def test_a_folder_that_is_not_there_is_not_told_of_the_program(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+
+    with pytest.raises(ProcessError, match=f"`true` cannot be started in `{gone}`"):
+        SHELL.run(["true"], cwd=gone)
+    gone.write_text("")
+    with pytest.raises(ProcessError, match="Not a directory"):
+        SHELL.run(["true"], cwd=gone)
+
+
 def test_a_program_that_takes_too_long_is_ended() -> None:
     began = time.monotonic()
 
