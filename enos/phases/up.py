@@ -16,6 +16,9 @@ def run(session: Session) -> None:
     """Acquire the testbed; what is there already is kept."""
     with phase(session, "up") as running:
         inner, experiment = running.session, session.experiment
+        # First: what has machines, if only some, is no experiment that gave them back.
+        state = session.directory.load()
+        session.directory.save(state.without_phases("destroy"))
         images.share(inner)
         testbed = inner.provider.acquire(experiment.demand)
         inner.save(testbed=testbed)
@@ -23,8 +26,6 @@ def run(session: Session) -> None:
         machines.record(inner, testbed)
         for name, value in testbed.facts.items():
             session.directory.journal.append("fact", f"{name}: {value}", phase="up")
-    state = session.directory.load()
-    session.directory.save(state.without_phases("destroy"))
 
 
 def make_current(session: Session, where: Path) -> None:
