@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from enos.demand import Demand
-from enos.errors import CapabilityError, ProviderError
+from enos.errors import CapabilityError, ProcessError, ProviderError
 from enos.process import Shell
 from enos.progress import Progress, Step
 from enos.remote import PARALLEL, run_on
@@ -171,22 +171,30 @@ def _forget(shell: Shell, node: Node) -> None:
 def _await(site: Site, node: Node, host: Host, step: Step) -> None:
     """Wait until systemd is up, Docker and SSH answer; raises ProviderError."""
     deadline = time.monotonic() + READY_SECONDS
-    waits: tuple[tuple[str, Callable[[], bool]], ...] = (
-        ("systemd", lambda: _booted(site, node)),
-        ("Docker", lambda: _inside(site, node, "docker", "version")),
-        ("sshd", lambda: run_on(site.shell, host, ["true"], check=False).ok),
+    waits: tuple[tuple[str, Callable[[float], bool]], ...] = (
+        ("systemd", lambda left: _booted(site, node, left)),
+        ("Docker", lambda left: _docker_answers(site, node, left)),
+        ("sshd", lambda left: _ssh_answers(site, host, left)),
     )
     for what, ready in waits:
         step.awaiting(f"{node.name}: {what}")
-        while not ready():
+        while not _in_time(ready, deadline):
             if time.monotonic() > deadline or not _runs(site.shell, node):
                 raise _dead(site.shell, node, what)
             time.sleep(BETWEEN_LOOKS)
 
 
-def _booted(site: Site, node: Node) -> bool:
+def _in_time(ready: Callable[[float], bool], deadline: float) -> bool:
+    """Ask with the seconds that are left; no answer in them is a no."""
+    try:
+        return ready(max(BETWEEN_LOOKS, deadline - time.monotonic()))
+    except ProcessError:
+        return False
+
+
+def _booted(site: Site, node: Node, left: float) -> bool:
     ask = ("docker", "exec", node.container, "systemctl", "is-system-running", "--wait")
-    said = site.shell.run(ask, check=False).stdout.strip()
+    said = site.shell.run(ask, check=False, timeout=left).stdout.strip()
     if said == "degraded":
         failed = ("systemctl", "list-units", "--failed", "--plain", "--no-legend")
         units = site.shell.run(["docker", "exec", node.container, *failed], check=False)
@@ -195,9 +203,13 @@ def _booted(site: Site, node: Node) -> bool:
     return said in {"running", "degraded"}
 
 
-def _inside(site: Site, node: Node, *command: str) -> bool:
-    argv = ("docker", "exec", node.container, *command)
-    return site.shell.run(argv, check=False).ok
+def _docker_answers(site: Site, node: Node, left: float) -> bool:
+    argv = ("docker", "exec", node.container, "docker", "version")
+    return site.shell.run(argv, check=False, timeout=left).ok
+
+
+def _ssh_answers(site: Site, host: Host, left: float) -> bool:
+    return run_on(site.shell, host, ["true"], check=False, timeout=left).ok
 
 
 def _runs(shell: Shell, node: Node) -> bool:

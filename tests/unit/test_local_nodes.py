@@ -1,14 +1,17 @@
 import json
+import time
 from collections.abc import Callable
 from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
 from enos_local import container, image, layout, networks, nodes, store
+from enos_local.settings import Settings
 from enos_local.store import Store
 
 from enos.demand import Demand, MachineDemand
-from enos.errors import CapabilityError, ImageError, ProviderError
+from enos.errors import CapabilityError, ImageError, ProcessError, ProviderError
+from enos.testbed import Host
 from enos.testing import Answer, Call, RecordedStep, RecordingProgress, RecordingShell
 
 POOL = IPv4Network("172.28.0.0/22")
@@ -317,3 +320,41 @@ def test_this_machines_end_of_external_sends_whole_checksums() -> None:
     last = shell.lines[-1]
     assert "--network host --cap-add NET_ADMIN --entrypoint ethtool" in last
     assert last.endswith("enos-node:1 -K br-0123456789ab tx off")
+
+
+@pytest.mark.parametrize("what", ["systemd", "Docker", "sshd"])
+def test_a_node_that_hangs_is_given_up_when_its_time_is_up(
+    what: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def hangs(call: Call) -> Answer:
+        assert call.timeout is not None
+        time.sleep(call.timeout)
+        raise ProcessError("it did not end in time", argv=call.argv)
+
+    monkeypatch.setattr(nodes, "READY_SECONDS", 0.3)
+    shell = RecordingShell()
+    shell.on("docker exec * systemctl *", stdout="running\n")
+    shell.on("docker inspect *", stdout="true\n")
+    shell.on("docker logs *", stdout="what it said\n")
+    commands = {"systemd": "*is-system-running*", "Docker": "*version", "sshd": "ssh *"}
+    shell.script(commands[what], hangs)
+    machine = MachineDemand(group="grp1", roles=("control",))
+    (node,) = layout.nodes("enos-1", Demand(machines=(machine,)), {})
+    site = nodes.Site(
+        session="enos-1",
+        shell=shell,
+        progress=RecordingProgress(),
+        directory=tmp_path,
+        settings=Settings(),
+        image="enos-node:1",
+        flags=(),
+    )
+    began = time.monotonic()
+
+    with pytest.raises(ProviderError, match=f"{what} does not answer") as caught:
+        nodes._await(site, node, Host(name="control-1", address="10.0.0.2"), step())
+
+    assert time.monotonic() - began >= 0.3
+    assert caught.value.details == "what it said"
+    asked = [call.timeout for call in shell.calls if call.timeout is not None]
+    assert all(0 < timeout <= 0.3 for timeout in asked)
