@@ -21,9 +21,6 @@ def _split(text: str | float, kind: str, units: dict[str, float]) -> float:
         msg = f"`{text}` is not a {kind}: write a number and one of {known}"
         raise ValueError(msg)
     number, unit = float(match["number"]), match["unit"].lower()
-    if not math.isfinite(number):
-        msg = f"`{text}` is too large to be a {kind}"
-        raise ValueError(msg)
     if number < 0:
         msg = f"`{text}` is negative: a {kind} is 0 or more"
         raise ValueError(msg)
@@ -37,7 +34,11 @@ def _split(text: str | float, kind: str, units: dict[str, float]) -> float:
         )
         msg = f"`{text}`: {what} {kind}: write one of {known}"
         raise ValueError(msg)
-    return number * units[unit]
+    value = number * units[unit]
+    if not math.isfinite(value):
+        msg = f"`{text}` is too large to be a {kind}"
+        raise ValueError(msg)
+    return value
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -1,5 +1,8 @@
+import math
+from dataclasses import astuple
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from enos.units import Duration, Percent, Rate
@@ -38,7 +41,19 @@ def test_case_and_spaces_do_not_matter(number: int, unit: str) -> None:
     assert Rate.parse(f"{number}{unit.capitalize()}") == plain
 
 
-@given(st.text(max_size=8), st.sampled_from(KINDS))
+UNITS = sorted({unit for kind in KINDS for unit in kind.UNITS})
+WRITTEN = st.builds(
+    "{}{}{}".format,
+    st.integers(-10, 99999).map(lambda number: number / 1000),
+    st.integers(-320, 320).map("e{}".format) | st.just(""),
+    st.sampled_from(UNITS) | st.text(max_size=3),
+)
+
+
+@given(st.text(max_size=8) | WRITTEN, st.sampled_from(KINDS))
+@example("1.001s", Duration)
+@example("9e307s", Duration)
+@example("1e308tbps", Rate)
 def test_any_text_is_parsed_or_refused_with_a_sentence(
     text: str, kind: Quantity
 ) -> None:
@@ -49,7 +64,10 @@ def test_any_text_is_parsed_or_refused_with_a_sentence(
         assert sentence.startswith(f"`{text}`")
         assert not sentence.endswith(".")
     else:
-        assert kind.parse(str(quantity)) == quantity
+        (value,) = astuple(quantity)
+        assert math.isfinite(value)
+        (again,) = astuple(kind.parse(str(quantity)))
+        assert again == pytest.approx(value, rel=1e-9, abs=0)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -89,6 +107,8 @@ def test_a_rate_prints_in_the_largest_unit_that_divides_it(
         (Percent, "nan", "is not a percentage"),
         (Duration, "inf", "is not a delay"),
         (Duration, "1e999ms", "is too large to be a delay"),
+        (Duration, "9e307s", "is too large to be a delay"),
+        (Rate, "1e300tbps", "is too large to be a rate"),
     ],
 )
 def test_a_wrong_quantity_is_explained(
