@@ -7,6 +7,7 @@ benchmark. Phases and steps come as pairs of `status`: `started`, then `finished
 """
 
 import json
+import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -36,12 +37,19 @@ class Journal:
     path: Path
 
     def append(self, kind: str, what: str, **facts: Any) -> None:  # noqa: ANN401 - JSON
-        """Append one event; it is on disk when this returns."""
+        """Append one event; with the kernel when this returns, so enos may be killed.
+
+        A machine that goes down may lose the last ones: what a phase needs to go on is
+        in the state, which is synced. Behind a line that a full disk cut short a new
+        one begins.
+        """
         event = {"time": round(time.time(), 3), "kind": kind, "what": what, **facts}
         line = json.dumps(event, ensure_ascii=False) + "\n"
-        with _LOCK, self.path.open("a", encoding="utf-8") as sink:
-            sink.write(line)
-            sink.flush()
+        with _LOCK, self.path.open("a+b") as file:
+            if file.seek(0, os.SEEK_END):
+                file.seek(-1, os.SEEK_END)
+                line = line if file.read() == b"\n" else f"\n{line}"
+            file.write(line.encode())
 
     def events(self) -> tuple[dict[str, Any], ...]:
         """Return all events; a last line cut off by a crash is left out."""

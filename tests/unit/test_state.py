@@ -61,6 +61,15 @@ def test_only_a_finished_phase_is_done() -> None:
     assert not state.done("init")
 
 
+def test_a_directory_named_from_here_means_the_same_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    directory = Directory(Path("mine"))
+    monkeypatch.chdir("/")
+    assert directory.kolla == tmp_path / "mine" / "kolla"
+
+
 def test_creating_twice_keeps_the_session(tmp_path: Path) -> None:
     directory = Directory(tmp_path / "enos-demo")
 
@@ -131,3 +140,16 @@ def test_a_line_cut_off_by_a_crash_is_left_out_of_the_journal(tmp_path: Path) ->
     (timing,) = timings(journal.events())
 
     assert (timing.what, timing.phase, timing.seconds) == ("boot", "up", 1.5)
+
+
+def test_what_follows_a_line_cut_off_by_a_full_disk_is_kept(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.append("step", "boot")
+    with journal.path.open("a") as sink:
+        sink.write('{"time": 1, "kind": "st')
+
+    journal.append("step", "été")
+    journal.append("step", "login")
+
+    assert [one["what"] for one in journal.events()] == ["boot", "été", "login"]
+    assert "\n\n" not in journal.path.read_text()
