@@ -86,6 +86,7 @@ _URL = re.compile(rb"(?P<key>(?:://|,)[^\s:/@,\"']*:)(?P<value>[^\s/,\"']+)(?=@)
 _FERNET = re.compile(rb"(?P<key>)(?P<value>\bgAAAAA[\w-]{40,}={0,2})")
 PEM_BEGIN = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----")
 _PEM_END = re.compile(rb"-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----")
+_BOUNDARY = re.compile(r"-----(?:BEGIN|END) [A-Z0-9 ]+-----")
 _PEM_BODY = re.compile(rb"[\s|\"'\\\w+/=:,-]*")
 _HARMLESS = re.compile(
     rb"(?i)[ub]?[\"']?(?:|none|null|true|false|yes|no|<none>|not_logging_parameter"
@@ -140,10 +141,10 @@ def prepare(values: Iterable[str]) -> Secrets:
     """Return the values ready for searching; values under 4 bytes are left out.
 
     A value of several lines counts as one value for each line, so that a key is found
-    again however it was indented.
+    again however it was indented; the lines around a key are no secret (RFC 7468).
     """
     lines = {line.strip() for value in values for line in re.split("[\r\n]+", value)}
-    plain = {line for line in lines if not line.startswith("-----")}
+    plain = {line for line in lines if not _BOUNDARY.fullmatch(line)}
     known = {form for line in plain for form in _forms(line) if len(form) >= SHORTEST}
     if not known:
         return Secrets(mark=_MARKS[0])
