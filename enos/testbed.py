@@ -1,9 +1,9 @@
 """What a provider gave: hosts with roles and groups, and networks. Values only."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +53,12 @@ class Host:
     extra: Mapping[str, str] = field(default_factory=dict)
 
     def nic_on(self, network: str) -> Nic | None:
-        """Return the interface on the network of that name."""
-        return next((nic for nic in self.nics if nic.network == network), None)
+        """Return the first interface on the network of that name."""
+        return next(iter(self.nics_on(network)), None)
+
+    def nics_on(self, network: str) -> tuple[Nic, ...]:
+        """Return all interfaces on the network of that name."""
+        return tuple(nic for nic in self.nics if nic.network == network)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,11 +119,6 @@ class Testbed:
         nics = (host.nic_on(name) for name in names)
         known = (nic.addresses[0] for nic in nics if nic and nic.addresses)
         return next(known, host.address).partition("/")[0]
-
-    def with_host(self, host: Host) -> Self:
-        """Return a copy in which the host of the same name is replaced."""
-        hosts = tuple(host if h.name == host.name else h for h in self.hosts)
-        return replace(self, hosts=hosts)
 
 
 def to_json(testbed: Testbed) -> dict[str, Any]:

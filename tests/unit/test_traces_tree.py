@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -265,5 +266,6 @@ def test_every_span_is_in_the_tree_once_and_the_path_covers_all(
         assert reach >= span.end
     segments = critical.path(made)
     assert sum(one.seconds for one in segments) == pytest.approx(made.seconds, abs=1e-3)
-    starts = [one.begin for one in segments]
-    assert starts == sorted(starts)
+    for one, following in pairwise(segments):
+        # Stretches of a microsecond are left out, one after the other at worst.
+        assert following.begin == pytest.approx(one.end, abs=2e-6 * len(points))
