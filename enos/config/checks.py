@@ -20,10 +20,17 @@ BRANCH = re.compile(r"@(?:stable/)?(?P<release>\d{4}\.\d)\b")
 
 
 def crossed(
-    document: Document, file: ExperimentFile, base: Path
+    document: Document, file: ExperimentFile, base: Path, *, shares: bool = True
 ) -> tuple[Problem, ...]:
-    """Return the problems between keys."""
+    """Return the problems between keys.
+
+    `shares` tells whether the provider's machines come with images in their Docker.
+    """
     found = []
+    if not shares and _unreachable(file):
+        message = f"no machine of `{file.provider['type']}` can get images built here"
+        hint = "write `registry: internal`, or have them pulled: `images: pull`"
+        found.append(document.problem(("images",), message, hint))
     if "fake_computes" in file.model_fields_set and file.virt != "fake":
         message = f"`fake_computes` has no effect with `virt: {file.virt}`"
         found.append(
@@ -44,6 +51,11 @@ def crossed(
             document.problem((_requirement(document),), message, "keep one of the two")
         )
     return tuple(found)
+
+
+def _unreachable(file: ExperimentFile) -> bool:
+    built = file.images.source == "build" and file.registry.type == "none"
+    return built and "docker_registry" not in file.kolla
 
 
 def release_of(file: ExperimentFile) -> str | None:

@@ -18,7 +18,7 @@ from enos.config.wording import keys_of, kind_of, spellings
 from enos.config.yamltree import Loc, Problem
 from enos.demand import Demand
 from enos.errors import listed, one_of
-from enos.provider import Provider
+from enos.provider import Provider, SharesImages
 
 NOTHING = Machines(demand=Demand(machines=()), names=(), problems=())
 
@@ -144,7 +144,8 @@ def load_experiment(
     events, muddled = timeline(document, asked.demand, asked.names)
     found += (*asked.problems, *wrong, *muddled)
     if file is not None:
-        found += crossed(document, file, base or path.parent)
+        shares = kind is None or issubclass(kind, SharesImages)
+        found += crossed(document, file, base or path.parent, shares=shares)
     if found or file is None:
         raise document.failure(found)
     asking = _Asked(demand=asked.demand, constraints=shaping, events=events)
