@@ -7,7 +7,7 @@ name, an image whose upload was cut short is uploaded anew.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,15 @@ from typing import Any
 
 from enos.cloud.guest import GuestImage
 from enos.cloud.plan import ROUTER, CloudPlan, Kind, Reference, Value, Wanted
-from enos.cloud.rest import PAUSE, TRIES, Cloud, Record, RefusedError, transient
+from enos.cloud.rest import (
+    PAUSE,
+    TRIES,
+    Cloud,
+    Record,
+    RefusedError,
+    again,
+    transient,
+)
 from enos.errors import CloudError
 from enos.progress import Progress, Step
 
@@ -213,7 +221,11 @@ class _Work:
             if DIGEST in one:  # an earlier build of ours, or half of one
                 self.cloud.send("DELETE", "image", f"/images/{one['id']}")
         fields = {"name": name, "visibility": "public", DIGEST: image.digest, **body}
-        return _again(f"image `{name}`", lambda: self._upload(fields, path))
+        try:
+            return again(lambda: self._upload(fields, path))
+        except CloudError as error:
+            what = f"image `{name}` cannot be made: {error.message}"
+            raise CloudError(what, hint=error.hint, details=error.details) from error
 
     def _upload(self, fields: Mapping[str, Any], path: Path) -> str:
         record = self.cloud.send("POST", "image", "/images", fields)
@@ -273,20 +285,6 @@ def _same(wanted: Any, found: Any) -> bool:  # noqa: ANN401 - JSON
     if isinstance(wanted, str) and isinstance(found, str):
         return wanted.strip() == found.strip()
     return bool(wanted == found)
-
-
-def _again(what: str, work: Callable[[], str]) -> str:
-    for attempt in range(1, TRIES):
-        try:
-            return work()
-        except CloudError as error:
-            if not transient(error):
-                raise
-            time.sleep(PAUSE * attempt)
-    try:
-        return work()
-    except CloudError as error:
-        raise CloudError(f"{what}: {error.message}", hint=error.hint) from error
 
 
 def _named(thing: Wanted, error: CloudError) -> CloudError:

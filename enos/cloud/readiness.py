@@ -7,10 +7,11 @@ too early waits a minute for the answer, and a guest placed on its host meanwhil
 to bind its port.
 """
 
-import time
 from collections.abc import Iterable
+from operator import not_
 
 from enos.cloud.rest import Cloud, Record
+from enos.cloud.waiting import until
 from enos.errors import CloudError
 from enos.progress import Progress
 
@@ -32,20 +33,20 @@ def await_agents(cloud: Cloud, progress: Progress, *, seconds: float = 180) -> N
 
     Raises CloudError naming the hosts still without one after `seconds`.
     """
-    deadline = time.monotonic() + seconds
     with progress.step("network agents") as step:
-        while True:
+
+        def look() -> tuple[str, ...]:
             lacking = unwired(_computes(cloud), cloud.get("network", "/agents"))
-            if not lacking:
-                return
-            step.awaiting(f"the network agent of {', '.join(lacking)}")
-            if time.monotonic() > deadline:
-                raise CloudError(
-                    f"no living network agent on {', '.join(lacking)}"
-                    f" after {seconds:g} s",
-                    hint="`enos logs neutron` shows what the agents do",
-                )
-            time.sleep(0.5)
+            if lacking:
+                step.awaiting(f"the network agent of {', '.join(lacking)}")
+            return lacking
+
+        lacking = until(look, seconds, done=not_)
+        if lacking:
+            raise CloudError(
+                f"no living network agent on {', '.join(lacking)} after {seconds:g} s",
+                hint="`enos logs neutron` shows what the agents do",
+            )
 
 
 def unwired(computes: Iterable[str], answer: Record) -> tuple[str, ...]:

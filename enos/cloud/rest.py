@@ -8,11 +8,11 @@ Every failure is a CloudError that names the request and the service's own words
 import logging
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, TypeVar
 
 from keystoneauth1.adapter import Adapter
 from keystoneauth1.exceptions import ClientException, EndpointNotFound
@@ -23,6 +23,7 @@ from openstack.exceptions import SDKException
 from enos.cloud.plan import Kind
 from enos.errors import CloudError
 
+T = TypeVar("T")
 Service = Literal["compute", "network", "image"]
 Record = Mapping[str, Any]
 """A resource as the API shows it."""
@@ -129,14 +130,7 @@ class Cloud:
 
     def get(self, service: Service, path: str) -> Record:
         """Return the answer to a GET; tried again while the service warms up."""
-        for attempt in range(1, TRIES):
-            try:
-                return self.send("GET", service, path)
-            except CloudError as error:
-                if not transient(error):
-                    raise
-                time.sleep(PAUSE * attempt)
-        return self.send("GET", service, path)
+        return again(lambda: self.send("GET", service, path))
 
     def send(
         self,
@@ -220,6 +214,21 @@ def connect(clouds_yaml: Path, cloud: str = "") -> Cloud:
         # of openstacksdk about arguments that its own loader passes
         warnings.simplefilter("ignore", PendingDeprecationWarning)
         return Cloud(config.get_one(cloud or known[0]))
+
+
+def again(work: Callable[[], T]) -> T:
+    """Return what requests that may be repeated come to, in a bounded number of tries.
+
+    Raises CloudError at once when another try would fail as well.
+    """
+    for attempt in range(1, TRIES):
+        try:
+            return work()
+        except CloudError as error:
+            if not transient(error):
+                raise
+            time.sleep(PAUSE * attempt)
+    return work()
 
 
 def transient(error: CloudError) -> bool:

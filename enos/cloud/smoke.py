@@ -10,20 +10,21 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from enos.cloud.plan import KEYPAIR, PRIVATE, PUBLIC, Kind
-from enos.cloud.rest import Cloud, Record, RefusedError
+from enos.cloud.rest import Cloud, Record, RefusedError, again
+from enos.cloud.waiting import until
 from enos.errors import CloudError
 from enos.process import Shell
 from enos.progress import Progress, Step
 from enos.remote import run_on
 from enos.testbed import Host
 
-T = TypeVar("T")
 NAME = "enos-smoke"
 READY = "enos-guest: ready"
 _GONE = 404
+_LEAVING = 60  # seconds a guest has to be gone once it was deleted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,9 +116,9 @@ def smoke(
     log is saved all the same.
     """
     with progress.step("guest") as step:
-        remove_leftovers(cloud)
+        remove_leftovers(cloud, progress)
         began = time.monotonic()
-        with _guest(cloud, request) as server:
+        with _guest(cloud, request, progress) as server:
             try:
                 shown = _active(cloud, server, request.seconds, step)
                 to_active = time.monotonic() - began
@@ -139,17 +140,20 @@ def smoke(
         )
 
 
-def remove_leftovers(cloud: Cloud) -> None:
-    """Remove what a smoke test that was killed left behind."""
+def remove_leftovers(cloud: Cloud, progress: Progress) -> None:
+    """Remove what a smoke test that was killed left behind.
+
+    Warns of a guest that does not go in time; raises CloudError when one is kept.
+    """
     for server in cloud.get("compute", f"/servers?name={NAME}")["servers"]:
-        _remove(cloud, str(server["id"]))
+        _remove(cloud, str(server["id"]), progress)
     path = f"/floatingips?description={NAME}"
     for address in cloud.get("network", path)["floatingips"]:
         cloud.send("DELETE", "network", f"/floatingips/{address['id']}")
 
 
 @contextmanager
-def _guest(cloud: Cloud, request: Request) -> Iterator[str]:
+def _guest(cloud: Cloud, request: Request, progress: Progress) -> Iterator[str]:
     flavors = {one["name"]: one["id"] for one in cloud.list(Kind.FLAVOR)}
     wanted: dict[str, Any] = {
         "name": NAME,
@@ -165,7 +169,11 @@ def _guest(cloud: Cloud, request: Request) -> Iterator[str]:
     try:
         yield str(made["server"]["id"])
     finally:
-        remove_leftovers(cloud)
+        try:
+            remove_leftovers(cloud, progress)
+        except CloudError as error:  # it must not hide why the guest failed
+            left = f"guest `{NAME}` or its address stays: {error.message}"
+            progress.warn(f"{left}; `enos init` removes it when it is run again")
 
 
 def _active(cloud: Cloud, server: str, seconds: float, step: Step) -> Record:
@@ -179,7 +187,7 @@ def _active(cloud: Cloud, server: str, seconds: float, step: Step) -> Record:
             raise CloudError(f"guest `{NAME}` failed: {why}", hint=hint)
         return shown if shown["status"] == "ACTIVE" else None
 
-    found = _until(look, seconds)
+    found = until(look, seconds)
     if found is None:
         raise CloudError(
             f"guest `{NAME}` is not ACTIVE after {seconds:g} s",
@@ -229,7 +237,7 @@ def _answered(
         return None
 
     # Twice: the guest may have come up while the less telling places were tried.
-    found = _until(look, request.seconds) and look()
+    found = until(look, request.seconds) and look()
     if found is None:
         raise CloudError(
             f"{guest} answers no ping, neither at {fixed} nor at {floating or 'none'}",
@@ -261,7 +269,7 @@ def _run(shell: Shell, host: Host | None, argv: tuple[str, ...]) -> bool:
 
 def _came_up(cloud: Cloud, server: str, marker: str, step: Step) -> bool:
     step.awaiting("the last lines of its console")
-    return bool(_until(lambda: marker in _console(cloud, server) or None, 20))
+    return until(lambda: marker in _console(cloud, server), 20)
 
 
 def _save_console(cloud: Cloud, server: str, console: Path) -> None:
@@ -279,24 +287,33 @@ def _console(cloud: Cloud, server: str) -> str:
     return str(shown.get("output", ""))
 
 
-def _remove(cloud: Cloud, server: str) -> None:
+def _remove(cloud: Cloud, server: str, progress: Progress) -> None:
     path = f"/servers/{server}"
+
+    def gone() -> bool:
+        return _missing(lambda: cloud.get("compute", path))
+
+    def delete() -> Record:
+        return again(lambda: cloud.send("DELETE", "compute", path))
+
+    if not _missing(delete) and not until(gone, _LEAVING):
+        progress.warn(
+            f"guest `{NAME}` is still there {_LEAVING} s after it was deleted:"
+            " `enos logs nova-compute` shows what the compute node does"
+        )
+
+
+def _missing(ask: Callable[[], Record]) -> bool:
+    """Tell whether a request is answered by: there is no such thing."""
     try:
-        cloud.send("DELETE", "compute", path)
-        _until(lambda: cloud.get("compute", path) and None, 60)
+        ask()
     except RefusedError as error:
         if error.status != _GONE:
             raise
+        return True
+    return False
 
 
 def _describe(shown: Record) -> str:
     host = shown.get("OS-EXT-SRV-ATTR:host", "")
     return f"guest `{NAME}` on {host}" if host else f"guest `{NAME}`"
-
-
-def _until(look: Callable[[], T | None], seconds: float) -> T | None:
-    """Return what `look` finds, None when time is up."""
-    deadline = time.monotonic() + seconds
-    while (found := look()) is None and time.monotonic() < deadline:
-        time.sleep(0.5)
-    return found

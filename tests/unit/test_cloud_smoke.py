@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from enos.cloud import smoke as smoking
+from enos.cloud import waiting
 from enos.cloud.converge import converge
 from enos.cloud.guest import GuestImage
 from enos.cloud.plan import plan_cloud
@@ -16,6 +18,7 @@ from enos.errors import CloudError
 from enos.testbed import Host, Network, Testbed
 from enos.testing import RecordingProgress, RecordingShell
 from enos.testing.openstack import FakeOpenStack
+from enos.testing.web import Reply
 
 pytestmark = pytest.mark.usefixtures("processes")  # connections to localhost
 
@@ -37,7 +40,7 @@ def fake() -> Iterator[FakeOpenStack]:
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(smoking.time, "sleep", lambda _: None)
+    monkeypatch.setattr(waiting.time, "sleep", lambda _: None)
 
 
 @pytest.fixture
@@ -62,12 +65,16 @@ def hurried(ready: tuple[Cloud, Request]) -> tuple[Cloud, Request]:
     return cloud, replace(request, seconds=0.0)
 
 
-def run(ready: tuple[Cloud, Request], tmp_path: Path, shell: RecordingShell) -> Smoke:
+def run(
+    ready: tuple[Cloud, Request],
+    tmp_path: Path,
+    shell: RecordingShell,
+    progress: RecordingProgress | None = None,
+) -> Smoke:
     cloud, request = ready
     console = tmp_path / "logs" / "console.log"
-    return smoke(
-        cloud, request, console=console, shell=shell, progress=RecordingProgress()
-    )
+    told = progress or RecordingProgress()
+    return smoke(cloud, request, console=console, shell=shell, progress=told)
 
 
 def test_a_guest_that_answers_is_told_of_and_removed(
@@ -131,6 +138,51 @@ def test_a_guest_that_stays_in_build_ends_the_wait(
 
     with pytest.raises(CloudError, match="not ACTIVE after 0 s"):
         run(hurried(ready), tmp_path, RecordingShell())
+
+
+def test_a_guest_that_cannot_be_removed_does_not_hide_why_it_failed(
+    fake: FakeOpenStack, tmp_path: Path, ready: tuple[Cloud, Request]
+) -> None:
+    progress = RecordingProgress()
+    fake.broken_servers = True
+    fake.fail("DELETE", "/servers/", status=409, times=1)
+
+    with pytest.raises(CloudError, match="failed: No valid host was found"):
+        run(ready, tmp_path, RecordingShell(), progress)
+
+    (warning,) = progress.warnings
+    assert "guest `enos-smoke` or its address stays" in warning
+    assert "(HTTP 409)" in warning
+
+
+def test_a_guest_that_does_not_go_is_warned_of(
+    fake: FakeOpenStack,
+    tmp_path: Path,
+    ready: tuple[Cloud, Request],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    progress, real = RecordingProgress(), fake._servers
+
+    def stays(method: str, path: str, data: dict[str, Any]) -> Reply | None:
+        return Reply({}, 202) if method == "DELETE" else real(method, path, data)
+
+    monkeypatch.setattr(fake, "_servers", stays)
+    monkeypatch.setattr(smoking, "_LEAVING", 0)
+
+    assert run(ready, tmp_path, RecordingShell(), progress).ready
+
+    (warning,) = progress.warnings
+    assert "`enos-smoke` is still there 0 s after it was deleted" in warning
+
+
+def test_a_guest_is_deleted_again_while_the_service_warms_up(
+    fake: FakeOpenStack, tmp_path: Path, ready: tuple[Cloud, Request]
+) -> None:
+    fake.fail("DELETE", "/servers/", status=503, times=2)
+
+    assert run(ready, tmp_path, RecordingShell()).ready
+
+    assert fake.records["servers"] == {}
 
 
 def test_what_a_killed_smoke_test_left_is_removed_first(
