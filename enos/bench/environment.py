@@ -221,9 +221,12 @@ def install(
         def bring(archive: Path) -> None:
             step.awaiting(f"{archive.name} to be copied and unpacked")
             there = f"/tmp/enos-{uuid4().hex[:8]}-{archive.name}"  # noqa: S108 - the one place every account may write
-            copy_to(shell, host, archive, PurePosixPath(there), sockets=sockets)
-            run("tar", "--no-same-owner", "-C", str(made.site), "-xzf", there)
-            run("rm", "-f", there)
+            try:
+                copy_to(shell, host, archive, PurePosixPath(there), sockets=sockets)
+                run("tar", "--no-same-owner", "-C", str(made.site), "-xzf", there)
+            finally:  # also half of it, from a host whose disk is full
+                gone = ("rm", "-f", there)
+                run_on(shell, host, gone, check=False, sockets=sockets)
 
         run("rm", "-rf", str(made.place))
         run("mkdir", "-p", "-m", "700", str(PLACE))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from enos.bench.environment import Interpreter, Packages, interpreter
+from enos.bench.environment import Interpreter, Packages, install, interpreter
 from enos.bench.host import Bench, bench_host
 from enos.bench.rally import env_spec, judge, run_workload
 from enos.bench.results import Iteration, ScenarioResult
@@ -277,6 +277,26 @@ def test_a_host_that_cannot_run_rally_is_refused(answer: str, words: str) -> Non
 
     with pytest.raises(CapabilityError, match=words):
         interpreter(shell, HOST)
+
+
+def test_an_archive_that_cannot_be_unpacked_leaves_no_copy_on_the_host(
+    tmp_path: Path,
+) -> None:
+    shell = RecordingShell()
+    shell.on("ssh *test -e *", returncode=1)
+    shell.on("ssh *tar *", returncode=2, stderr="tar: No space left on device")
+    made = Packages(
+        archive=tmp_path / "rally-0123.tar.gz",
+        key="0123",
+        interpreter=Interpreter(version=(3, 13), machine="x86_64"),
+    )
+
+    with pytest.raises(ProcessError) as told:
+        install(made, shell, HOST, RecordingProgress())
+
+    assert "No space left" in told.value.details
+    (copied,) = (line for line in shell.lines if line.startswith("scp"))
+    assert shell.lines[-1].endswith(f"rm -f {copied.rpartition(':')[2]}'")
 
 
 def test_the_environment_lies_where_its_python_and_lock_say(tmp_path: Path) -> None:
