@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Interface, IPv4Network
+from ipaddress import IPv4Interface, IPv4Network, ip_interface
 from typing import Any
 
 from enos.process import Completed
@@ -77,7 +77,10 @@ def _why(host: Host, done: Completed) -> str:
 
 
 def interfaces(ip_json: str, networks: Iterable[Network]) -> tuple[Nic, ...]:
-    """Return a host's interfaces, each with the network its address is in.
+    """Return a host's interfaces, each with the network its IPv4 address is in.
+
+    IPv4 addresses come first, then the IPv6 ones that others can reach: link-local ones
+    and those another host had already (RFC 4862, 5.4) are left out.
 
     Args:
         ip_json: output of ``ip -j addr`` (ip-address(8)).
@@ -95,8 +98,9 @@ def _wanted(link: dict[str, Any]) -> bool:
 def _nic(link: dict[str, Any], networks: tuple[Network, ...]) -> Nic:
     addresses = tuple(
         f"{info['local']}/{info['prefixlen']}"
+        for family in ("inet", "inet6")
         for info in link.get("addr_info", ())
-        if info.get("family") == "inet"
+        if info.get("family") == family and _reachable(info)
     )
     return Nic(
         device=str(link["ifname"]),
@@ -106,10 +110,16 @@ def _nic(link: dict[str, Any], networks: tuple[Network, ...]) -> Nic:
     )
 
 
+def _reachable(info: dict[str, Any]) -> bool:
+    if info["family"] == "inet":
+        return True
+    return not ip_interface(info["local"]).is_link_local and not info.get("dadfailed")
+
+
 def _network_of(addresses: tuple[str, ...], networks: tuple[Network, ...]) -> str:
     for network in networks:
         cidr = IPv4Network(network.cidr)
-        if any(IPv4Interface(address).ip in cidr for address in addresses):
+        if any(ip_interface(address).ip in cidr for address in addresses):
             return network.name
     return ""
 
@@ -129,7 +139,7 @@ def own_network(hosts: Iterable[Host]) -> Network | None:
 def _cidr_of(host: Host) -> str:
     for nic in host.nics:
         for address in nic.addresses:
-            if address.partition("/")[0] == host.address:
+            if address.partition("/")[0] == host.address and ":" not in address:
                 return str(IPv4Interface(address).network)
     return ""
 
