@@ -5,12 +5,14 @@ Usable alone. Planning is pure, so a plan can be printed anywhere:
     from enos.netem import Backend, commands, plan_emulation
     plan = plan_emulation(constraints, testbed, vips=(), controller=())
     for rule in plan.rules(): ...                   # one per (interface, destination)
+    idle_defaults(constraints, testbed)             # why defaults shape nothing, or ""
     for host, told in commands(plan, Backend.NETEM).items(): print(told.text)
 
 Acting takes a `Shell` and a `Progress`, and works on all hosts at once or not at all:
 
     choice = probe_backend(testbed, shell, progress, plan=plan) # Choice, a decision
     pairs = pairs_to_measure(plan, testbed)                     # or every=True
+    pairs_in_all(plan, testbed)                                 # 200 are measured
     baseline = measure(pairs, testbed, shell, progress)         # before shaping
     apply(plan, testbed, shell, progress, backend=choice.backend)
     check(plan, testbed, shell, backend=choice.backend)         # daemon dead?
@@ -29,16 +31,18 @@ CapabilityError where a host lacks a program or the kernel a feature.
 from enos.netem.act import apply, check, controller_addresses, reset
 from enos.netem.backend import Choice, choose, probe_backend
 from enos.netem.commands import Backend, HostCommands, commands
+from enos.netem.expected import cut_off
 from enos.netem.measure import measure
 from enos.netem.measurement import (
     MeasuredPair,
     Measurement,
     Pair,
     Trips,
+    pairs_in_all,
     pairs_to_measure,
 )
 from enos.netem.plan import EmulationPlan, Flow, Interface, Peer, Rule, Vip
-from enos.netem.planner import plan_emulation
+from enos.netem.planner import idle_defaults, plan_emulation
 from enos.netem.shaping import Shaping
 from enos.netem.shortcomings import shortcomings
 from enos.netem.verdict import HEADER, Verdict, require, table, verdicts
@@ -65,7 +69,10 @@ __all__ = [
     "choose",
     "commands",
     "controller_addresses",
+    "cut_off",
+    "idle_defaults",
     "measure",
+    "pairs_in_all",
     "pairs_to_measure",
     "plan_emulation",
     "probe_backend",

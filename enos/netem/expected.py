@@ -104,6 +104,11 @@ def lost(there: Shaping, back: Shaping) -> float:
     return silent
 
 
+def cut_off(there: Shaping, back: Shaping) -> bool:
+    """Tell whether no probe is to come back: no connection can be made either."""
+    return lost(there, back) > 1 - 1e-9
+
+
 def replies(there: Shaping, back: Shaping) -> tuple[float, float]:
     """Return mean and variance of the number of replies to a probe."""
     mean, variance = 1.0, 0.0

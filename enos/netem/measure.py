@@ -2,15 +2,15 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from enos.errors import CapabilityError
 from enos.netem.expected import overtaken_below, worth
 from enos.netem.measurement import MeasuredPair, Measurement, Pair, Trips
-from enos.netem.rates import Reach, rates_between
+from enos.netem.rates import CUT, Rated, Reach, rates_between
 from enos.netem.shaping import TAIL, Shaping
 from enos.netem.standalone import standalone
 from enos.netem.verdict import verdicts
@@ -35,6 +35,7 @@ def measure(
     baseline: Measurement | None = None,
     sockets: Path | None = None,
     rates: bool = True,
+    most: int = MOST,
 ) -> Measurement:
     """Return what is found between those pairs now.
 
@@ -42,25 +43,49 @@ def measure(
     pairs that then seem outside tolerance are measured a second time, which counts, so
     that one hiccup of a busy machine is not mistaken for the network. Round trips are
     measured from all sources at once, rates one after the other (four seconds or more
-    each; `rates` false leaves them out).
+    each; `rates` false leaves them out). A rate that could not be measured is told, and
+    kept with the reason. A pair is sent `most` probes at most, one each 5 ms.
 
-    Raises:
-        CapabilityError: a host lacks python3 or iperf3.
-        EmulationError: iperf3 could not connect, so that there is no rate to report.
-
+    Raises CapabilityError when a host lacks python3 or iperf3.
     """
     reach = Reach(testbed=testbed, shell=shell, sockets=sockets)
+    effort = _Effort(rates=rates, most=most)
     with progress.step(f"Measure {len(pairs)} links") as step:
-        found = _measured(pairs, reach, step, rates=rates)
+        found = _measured(pairs, reach, step, effort)
         doubtful = _doubtful(found, baseline) if baseline else ()
         if doubtful:
             step.awaiting(f"a second look at {len(doubtful)} links")
-            again = _measured(doubtful, reach, step, rates=rates)
+            again = _measured(doubtful, reach, step, effort)
             found |= {key: replace(one, attempts=2) for key, one in again.items()}
+    _tell_missing(found.values(), progress)
     return Measurement(pairs=tuple(found.values()))
 
 
 Found = dict[tuple[str, str, str], MeasuredPair]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Effort:
+    """Whether rates are measured, and how many probes a pair is sent at most."""
+
+    rates: bool
+    most: int
+
+
+def _tell_missing(several: Iterable[MeasuredPair], progress: Progress) -> None:
+    """Tell which rates were asked for and not measured."""
+    cut = 0
+    for one in several:
+        for pair, why in (
+            (one.pair, one.why_not_there),
+            (one.pair.turned, one.why_not_back),
+        ):
+            cut += why == CUT
+            if why and why != CUT:
+                ends = f"from `{pair.source}` to `{pair.destination}`"
+                progress.warn(f"no rate was measured {ends}: {why}")
+    if cut:
+        progress.decision(f"rates of {cut} links are not measured: {CUT}")
 
 
 def _doubtful(found: Found, baseline: Measurement) -> tuple[Pair, ...]:
@@ -71,27 +96,33 @@ def _doubtful(found: Found, baseline: Measurement) -> tuple[Pair, ...]:
     )
 
 
-def _measured(pairs: Sequence[Pair], reach: Reach, step: Step, *, rates: bool) -> Found:
+def _measured(
+    pairs: Sequence[Pair], reach: Reach, step: Step, effort: _Effort
+) -> Found:
     step.awaiting("round trips")
-    trips = _all_trips(pairs, reach)
+    trips = _all_trips(pairs, reach, effort.most)
     found = {}
     for pair in pairs:
-        there = back = None
-        if rates and (pair.there.rate or pair.back.rate):
+        there = back = Rated()
+        if effort.rates and (pair.there.rate or pair.back.rate):
             step.awaiting(f"rate {pair.source} - {pair.destination}")
             there, back = rates_between(pair, reach)
         found[pair.key] = MeasuredPair(
             pair=pair,
             trips=trips[pair.key],
             trips_back=trips[pair.turned.key],
-            rate_there=there,
-            rate_back=back,
+            rate_there=there.bits,
+            rate_back=back.bits,
+            why_not_there=there.why_not,
+            why_not_back=back.why_not,
         )
     return found
 
 
-def probes(pair: Pair) -> int:
+def probes(pair: Pair, most: int = MOST) -> int:
     """Return how many probes show the losses, copies and jitter asked of a pair.
+
+    No more than `most`, which is too few to tell a share below 0.4 % from none.
 
     >>> from enos.units import Percent
     >>> lossy = Shaping(loss=Percent(value=5))
@@ -113,7 +144,7 @@ def probes(pair: Pair) -> int:
     if not rarest:
         return fewest
     wanted = EVENTS * worth(*ways) / rarest
-    return min(MOST, max(fewest, math.ceil(wanted)))
+    return min(most, max(fewest, math.ceil(wanted)))
 
 
 def _shares(way: Shaping) -> tuple[float, ...]:
@@ -123,7 +154,7 @@ def _shares(way: Shaping) -> tuple[float, ...]:
 
 
 def _all_trips(
-    pairs: Sequence[Pair], reach: Reach
+    pairs: Sequence[Pair], reach: Reach, most: int
 ) -> Mapping[tuple[str, str, str], Trips]:
     """Return the round trips of all pairs and of all pairs turned round."""
     from_source: dict[str, list[Pair]] = {}
@@ -131,20 +162,22 @@ def _all_trips(
         from_source.setdefault(pair.source, []).append(pair)
 
     def probe(host: Host) -> dict[tuple[str, str, str], Trips]:
-        return _trips(host, from_source[host.name], reach)
+        return _trips(host, from_source[host.name], reach, most)
 
     answers = on_each([reach.host(name) for name in from_source], probe)
     return {key: trips for answer in answers.values() for key, trips in answer.items()}
 
 
 def _trips(
-    host: Host, pairs: Sequence[Pair], reach: Reach
+    host: Host, pairs: Sequence[Pair], reach: Reach, most: int
 ) -> dict[tuple[str, str, str], Trips]:
-    count = max(probes(pair) for pair in pairs)
+    counts = [probes(pair, most) for pair in pairs]
+    count = max(counts)
     period = 1000 * (FAST if count > FEWEST else SLOW)
     slowest = max(_asked_ms(pair) for pair in pairs)
     patience = 1000 * PATIENCE + 2 * slowest
-    targets = (f"{probes(pair) + 1},{pair.address}" for pair in pairs)
+    several = zip(counts, pairs, strict=True)
+    targets = (f"{number + 1},{pair.address}" for number, pair in several)
     done = reach.run(
         host.name,
         ("python3", "-", str(period), str(patience), *targets),

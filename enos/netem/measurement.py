@@ -1,13 +1,15 @@
 """What is measured between two hosts, and between which. Values and pure functions."""
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations, islice
+from ipaddress import ip_interface, ip_network
+from itertools import chain, combinations
+from math import comb
 from typing import Any, Self
 
 from enos.netem.expected import correlation
-from enos.netem.plan import EmulationPlan
+from enos.netem.plan import EmulationPlan, Interface
 from enos.netem.shaping import Shaping
 from enos.testbed import Host, Network, Testbed
 
@@ -115,6 +117,8 @@ class MeasuredPair:
         trips_back: from destination to source and back, None where not measured.
         rate_there: bits per second on the wire from source to destination, None where
             it was not measured; likewise `rate_back`.
+        why_not_there: why a rate that was to be measured was not, else empty; likewise
+            `why_not_back`.
         attempts: how often it was measured; the last time counts.
 
     """
@@ -124,6 +128,8 @@ class MeasuredPair:
     trips_back: Trips | None = None
     rate_there: float | None = None
     rate_back: float | None = None
+    why_not_there: str = ""
+    why_not_back: str = ""
     attempts: int = 1
 
 
@@ -170,6 +176,8 @@ def _pair_to_json(one: MeasuredPair) -> dict[str, Any]:
         "rtt_back_ms": _trips_to_json(one.trips_back) if one.trips_back else None,
         "rate_there_bits": one.rate_there,
         "rate_back_bits": one.rate_back,
+        "rate_there_why_not": one.why_not_there,
+        "rate_back_why_not": one.why_not_back,
         "attempts": one.attempts,
     }
 
@@ -194,6 +202,8 @@ def _pair_from_json(plain: Mapping[str, Any]) -> MeasuredPair:
         trips_back=_trips_from_json(back) if back else None,
         rate_there=plain["rate_there_bits"],
         rate_back=plain["rate_back_bits"],
+        why_not_there=plain.get("rate_there_why_not", ""),
+        why_not_back=plain.get("rate_back_why_not", ""),
         attempts=plain.get("attempts", 1),
     )
 
@@ -203,50 +213,112 @@ def pairs_to_measure(
 ) -> tuple[Pair, ...]:
     """Return the pairs that prove a plan, 200 at most.
 
-    One pair of hosts stands for each two groups (and for each group with itself, where
-    nothing may have changed) on each network; with `every`, all pairs of hosts do.
+    One pair of hosts stands for each two kinds of hosts (and for each kind with itself,
+    where nothing may have changed) on each network; with `every`, all pairs of hosts
+    do. Hosts are of one kind when no constraint tells them apart. Where that is more
+    than 200 pairs, one for each different thing that is asked is among them.
     """
-    found: list[Pair] = []
+    kinds = _kinds_on_each(plan, testbed, every=every)
+    ends: Iterator[_Ends] = (
+        (place, *two)
+        for place, several in enumerate(kinds)
+        for two in _representatives(several)
+    )
+    if _number(kinds) > MOST_PAIRS:
+        ends = chain(_asked_differently(plan, testbed), ends)
+    chosen: dict[_Ends, None] = {}
+    for one in ends:
+        chosen.setdefault(one)
+        if len(chosen) == MOST_PAIRS:
+            break
+    interfaces = {(one.host, one.network): one for one in plan.interfaces}
+    hosts, found = testbed.hosts, testbed.networks
+    return tuple(
+        _pair(hosts[one], hosts[other], found[place], interfaces)
+        for place, one, other in chosen
+    )
+
+
+def pairs_in_all(plan: EmulationPlan, testbed: Testbed) -> int:
+    """Return how many pairs it takes to see all that `pairs_to_measure` stands for."""
+    return _number(_kinds_on_each(plan, testbed))
+
+
+_Ends = tuple[int, int, int]  # places of a network and two hosts in the testbed
+_Kinds = Sequence[Sequence[int]]  # places of hosts, those of a kind together
+
+
+def _number(kinds: Iterable[_Kinds]) -> int:
+    return sum(
+        comb(len(several), 2) + sum(len(alike) > 1 for alike in several)
+        for several in kinds
+    )
+
+
+def _kinds_on_each(
+    plan: EmulationPlan, testbed: Testbed, *, every: bool = False
+) -> list[_Kinds]:
+    """Return the kinds of hosts that have an address on each of the networks."""
+    places = {host.name: place for place, host in enumerate(testbed.hosts)}
+    kinds = tuple((name,) for name in places) if every else plan.alike
+    found: list[_Kinds] = []
     for network in testbed.networks:
-        members = [host for host in testbed.hosts if _address(host, network)]
-        chosen = combinations(members, 2) if every else _representatives(members)
-        some = islice(chosen, MOST_PAIRS - len(found))
-        found += [_pair(one, other, network, plan) for one, other in some]
-    return tuple(found)
+        there = {h.name for h in testbed.hosts if _address(h, network)}
+        on_it = ([places[name] for name in kind if name in there] for kind in kinds)
+        found.append(sorted(kind for kind in on_it if kind))
+    return found
 
 
-def _representatives(members: Sequence[Host]) -> Iterator[tuple[Host, Host]]:
-    alike: dict[tuple[str, ...], list[Host]] = {}
-    for host in members:
-        alike.setdefault(host.groups, []).append(host)
-    for several in alike.values():
-        if len(several) > 1:
-            yield several[0], several[1]
-    for some, others in combinations(alike.values(), 2):
+def _representatives(kinds: _Kinds) -> Iterator[tuple[int, int]]:
+    for alike in kinds:
+        if len(alike) > 1:
+            yield alike[0], alike[1]
+    for some, others in combinations(kinds, 2):
         yield some[0], others[0]
 
 
-def _pair(one: Host, other: Host, network: Network, plan: EmulationPlan) -> Pair:
+def _asked_differently(plan: EmulationPlan, testbed: Testbed) -> Iterator[_Ends]:
+    """Yield a pair for each different thing that is asked on each network."""
+    hosts = {host.name: place for place, host in enumerate(testbed.hosts)}
+    networks = {network.name: place for place, network in enumerate(testbed.networks)}
+    seen = set()
+    for one in plan.interfaces:
+        for flow in one.outgoing:
+            what = (one.network, flow.asked, flow.shaping)
+            if what not in seen:
+                seen.add(what)
+                ends = sorted((hosts[one.host], hosts[flow.peers[0].host]))
+                yield networks[one.network], ends[0], ends[1]
+
+
+def _pair(
+    one: Host,
+    other: Host,
+    network: Network,
+    interfaces: Mapping[tuple[str, str], Interface],
+) -> Pair:
+    def asked(source: Host, destination: Host) -> Shaping:
+        there = interfaces.get((source.name, network.name))
+        for flow in there.outgoing if there else ():
+            if any(peer.host == destination.name for peer in flow.peers):
+                return flow.shaping
+        return Shaping()
+
     return Pair(
         source=one.name,
         destination=other.name,
         network=network.name,
         address=_address(other, network),
         back_address=_address(one, network),
-        there=_asked(one, other, network, plan),
-        back=_asked(other, one, network, plan),
+        there=asked(one, other),
+        back=asked(other, one),
     )
 
 
-def _asked(one: Host, other: Host, network: Network, plan: EmulationPlan) -> Shaping:
-    for interface in plan.interfaces:
-        if (interface.host, interface.network) == (one.name, network.name):
-            for flow in interface.outgoing:
-                if any(peer.host == other.name for peer in flow.peers):
-                    return flow.shaping
-    return Shaping()
-
-
 def _address(host: Host, network: Network) -> str:
-    nic = host.nic_on(network.name)
-    return nic.addresses[0].partition("/")[0] if nic and nic.addresses else ""
+    """Return an address of the host on the network, one of its range if there is."""
+    several = (one for nic in host.nics_on(network.name) for one in nic.addresses)
+    found = [ip_interface(one).ip for one in several]
+    cidr = ip_network(network.cidr, strict=False)
+    best = [one for one in found if one in cidr] or found
+    return str(best[0]) if best else ""

@@ -87,11 +87,14 @@ class EmulationPlan:
     Attributes:
         spared_ports: TCP ports left unshaped because enos's own SSH connections run
             over the shaped interfaces; empty where they do not.
+        alike: names of all hosts, those together that no constraint tells apart:
+            whatever is asked of one of them is asked of the others.
 
     """
 
     interfaces: tuple[Interface, ...]
     spared_ports: tuple[int, ...] = ()
+    alike: tuple[tuple[str, ...], ...] = ()
 
     @property
     def hosts(self) -> tuple[str, ...]:

@@ -5,7 +5,8 @@ Which constraint holds between two hosts on a network they share:
 1. A constraint that names one of their groups (or, where no group is called so, a
    role) on each side; one that names the network wins over one that does not, and
    among equals the later in the file wins.
-2. Else the defaults, if the hosts are in groups and have none in common.
+2. Else the defaults, if the hosts are in groups and have none in common. Where the
+   defaults list names, those are the groups that count, and roles may be among them.
 3. Overrides are laid over either, in their order; what they leave out stays.
 
 A constraint inherits the defaults for the quantities it does not name, where the
@@ -22,7 +23,7 @@ from enos.config.constraints import NetworkConstraints
 from enos.errors import EmulationError
 from enos.netem.plan import EmulationPlan, Flow, Interface, Peer, Vip
 from enos.netem.selection import Held, Names, Selection, is_on
-from enos.testbed import Host, Network, Testbed
+from enos.testbed import Host, Network, Nic, Testbed
 
 
 def plan_emulation(
@@ -48,9 +49,10 @@ def plan_emulation(
     """
     if not constraints.enable:
         constraints = NetworkConstraints(overrides=constraints.overrides)
-    if constraints.empty:
-        return EmulationPlan(interfaces=())
     selection = Selection.of(constraints, testbed)
+    alike = selection.alike(testbed)
+    if constraints.empty:
+        return EmulationPlan(interfaces=(), alike=alike)
     _check_vips(vips, testbed)
     members = {
         network: tuple(_members(network, testbed, vips, selection))
@@ -66,13 +68,34 @@ def plan_emulation(
     interfaces.sort(key=lambda one: order[one.host])  # stable: networks keep theirs
     return EmulationPlan(
         interfaces=tuple(interfaces),
+        alike=alike,
         spared_ports=_spared_ports(testbed, controller),
     )
 
 
+def idle_defaults(constraints: NetworkConstraints, testbed: Testbed) -> str:
+    """Return why defaults that are asked shape nothing, "" where they do.
+
+    Raises EmulationError for names the testbed lacks.
+    """
+    selection = Selection.of(constraints, testbed)
+    if not (constraints.enable and selection.defaults):
+        return ""
+    why = selection.idle_among(testbed.hosts)
+    for network in testbed.networks:
+        several = [
+            host
+            for host in testbed.hosts
+            if any(_own(nic) for nic in host.nics_on(network.name))
+        ]
+        if is_on(constraints.network, network) and not selection.idle_among(several):
+            return ""
+    return f"the defaults shape nothing: {why or 'the machines share no network'}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Member:
-    """A host on a network: its interface, its names, and itself as a peer."""
+    """An interface of a host on a network, its names, and the host as a peer."""
 
     host: Host
     device: str
@@ -90,7 +113,10 @@ def _on_network(
     alike: dict[Names, list[_Member]] = {}
     for member in members:
         alike.setdefault(member.names, []).append(member)
-    peers = {names: tuple(m.peer for m in several) for names, several in alike.items()}
+    peers = {
+        names: tuple(dict.fromkeys(member.peer for member in several))
+        for names, several in alike.items()
+    }
     leaving: dict[Names, list[Candidate]] = {names: [] for names in alike}
     entering: dict[Names, list[Candidate]] = {names: [] for names in alike}
     for src, dst in selection.pairs_of(tuple(alike)):
@@ -117,17 +143,21 @@ def _members(
 ) -> Iterator[_Member]:
     extra = _vips_on(network, testbed, vips)
     for host in testbed.hosts:
-        nic = host.nic_on(network.name)
-        own = [str(ip_interface(one).ip) for one in nic.addresses] if nic else []
-        own = [one for one in own if not ip_address(one).is_link_local]
-        if nic and own:
-            addresses = tuple(dict.fromkeys((*own, *extra.get(host.name, ()))))
+        nics = {nic.device: _own(nic) for nic in host.nics_on(network.name)}
+        several = [*nics.values(), extra.get(host.name, ())]
+        addresses = tuple(dict.fromkeys(one for own in several for one in own))
+        for device in (device for device, own in nics.items() if own):
             yield _Member(
                 host=host,
-                device=nic.device,
+                device=device,
                 names=selection.names_of(host),
                 peer=Peer(host=host.name, addresses=addresses),
             )
+
+
+def _own(nic: Nic) -> tuple[str, ...]:
+    found = (ip_interface(one).ip for one in nic.addresses)
+    return tuple(str(one) for one in found if not one.is_link_local)
 
 
 def _flows(candidates: Iterable[Candidate], member: _Member) -> tuple[Flow, ...]:

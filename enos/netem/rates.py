@@ -2,11 +2,13 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from enos.errors import CapabilityError, EmulationError
+from enos.errors import CapabilityError, EmulationError, ProcessError
+from enos.netem.expected import cut_off
 from enos.netem.measurement import Pair
 from enos.process import Completed, Shell
 from enos.remote import run_on
@@ -18,9 +20,12 @@ ENOUGH_BITS = 1e7  # that one lasts, so that a single aggregate does not weigh
 STREAM_BYTES = 1 << 20  # in flight that one TCP connection surely manages
 MOST_STREAMS = 16
 UDP_BYTES = 1400
+PATIENCE = 30  # seconds beyond those of a measurement and its round trips
+CUT = "no packet is to arrive"
 FIRST = ("nice", "-n", "-20")  # the link is in question, not how busy the machines are
 ETHERNET, IPV4, IPV6, UDP, TCP = 14, 20, 40, 8, 32  # header bytes; TCP with timestamps
 NOT_FOUND = 127  # status of a command that is not there (POSIX sh)
+LATE = 124  # status of timeout(1) for a command it ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,28 +58,58 @@ class Reach:
         )
 
 
-def rates_between(pair: Pair, reach: Reach) -> tuple[float | None, float | None]:
-    """Return bits per second there and back, None where no rate is asked.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rated:
+    """What was found of a rate.
 
-    Raises as `measure` does.
+    Attributes:
+        bits: per second on the wire, None where it was not measured.
+        why_not: why it was not although it was asked, else empty.
+
     """
-    there = _rate(pair, reach) if pair.there.rate else None
-    return there, (_rate(pair.turned, reach) if pair.back.rate else None)
+
+    bits: float | None = None
+    why_not: str = ""
 
 
-def _rate(pair: Pair, reach: Reach) -> float:
-    script = _SERVER.format(port=PORT, hexadecimal=f"{PORT:04X}")
-    server = reach.run(pair.destination, ("sh", "-s"), stdin=script, timeout=30)
-    if not server.ok:
-        raise _no_iperf(pair.destination, server)
-    done = reach.run(pair.source, client(pair), timeout=90)
-    if done.returncode == NOT_FOUND:
-        raise _no_iperf(pair.source, done)
-    return wire_rate(pair, done.stdout)
+def rates_between(pair: Pair, reach: Reach) -> tuple[Rated, Rated]:
+    """Return the rates there and back, of those that are asked.
+
+    Raises CapabilityError when a host lacks iperf3. Whatever else goes wrong is why
+    there is no rate.
+    """
+    both = (pair, pair.turned)
+    if cut_off(pair.there, pair.back):
+        there, back = (Rated(why_not=CUT if p.there.rate else "") for p in both)
+    else:
+        there, back = (_rate(p, reach) if p.there.rate else Rated() for p in both)
+    return there, back
+
+
+def _rate(pair: Pair, reach: Reach) -> Rated:
+    script = _SERVER.format(port=PORT, hexadecimal=f"{PORT:04X}", most=_most(pair))
+    try:
+        server = reach.run(pair.destination, ("sh", "-s"), stdin=script, timeout=30)
+        if server.returncode == NOT_FOUND:
+            raise _no_iperf(pair.destination, server)
+        if not server.ok:
+            return Rated(why_not=_last(server, "its server does not start"))
+        done = reach.run(pair.source, client(pair), timeout=_most(pair) + 30)
+        if done.returncode == NOT_FOUND:
+            raise _no_iperf(pair.source, done)
+        if done.returncode == LATE:
+            return Rated(why_not=f"iperf3 did not end within {_most(pair)} s")
+        return wire_rate(pair, done)
+    except ProcessError as late:
+        return Rated(why_not=late.message)
+
+
+def _last(done: Completed, otherwise: str) -> str:
+    return (done.stderr.strip() or otherwise).splitlines()[-1]
 
 
 _SERVER = """command -v iperf3 >/dev/null || exit 127
-setsid timeout 60 nice -n -20 iperf3 -s -1 -p {port} </dev/null >/dev/null 2>&1 &
+setsid timeout {most} nice -n -20 iperf3 -s -1 -p {port} </dev/null >/dev/null 2>&1 &
 tries=0
 until grep -q ":{hexadecimal} .* 0A " /proc/net/tcp /proc/net/tcp6; do
     tries=$((tries + 1)); [ $tries -lt 100 ] || exit 1; sleep 0.05
@@ -90,6 +125,7 @@ def client(pair: Pair) -> tuple[str, ...]:
     """
     rate = pair.there.rate
     words = (
+        *("timeout", str(_most(pair))),
         "iperf3",
         "-J",
         "-c",
@@ -103,28 +139,25 @@ def client(pair: Pair) -> tuple[str, ...]:
     if rate and lossy:
         bits = str(round(1.1 * rate.bits))
         return (*words, "-u", "-b", bits, "-l", str(UDP_BYTES))
-    seconds = _round_trip(pair)
-    flight = rate.bits / 8 * seconds if rate else 0
+    flight = rate.bits / 8 * _round_trip(pair) if rate else 0
     streams = min(MOST_STREAMS, 1 + math.floor(flight / STREAM_BYTES))
-    warm_up = 1 + math.ceil(10 * seconds)
-    return (*words, "-P", str(streams), "-O", str(warm_up))
+    return (*words, "-P", str(streams), "-O", str(_warm_up(pair)))
 
 
-def wire_rate(pair: Pair, output: str) -> float:
-    """Return the rate in the output of ``iperf3 -J``, headers of each packet included.
-
-    Raises EmulationError when iperf3 reports an error or nothing.
-    """
+def wire_rate(pair: Pair, done: Completed) -> Rated:
+    """Return the rate that ``iperf3 -J`` printed, headers of each packet included."""
     try:
-        said = json.loads(output)
-        error = said.get("error", "")
+        said = json.loads(done.stdout)
+        if "error" in said:
+            return Rated(why_not=f"iperf3 on port {PORT}: {said['error']}")
+        return Rated(bits=_wire_bits(pair, said))
     except ValueError:
-        said, error = {}, "no output"
-    if error:
-        raise EmulationError(
-            f"no rate from `{pair.source}` to `{pair.destination}`: {error}",
-            hint=f"see whether TCP and UDP port {PORT} is open between them",
-        )
+        return Rated(why_not=f"iperf3: {_last(done, 'no output')}")
+    except (KeyError, ZeroDivisionError):
+        return Rated(why_not="iperf3 ended without figures")
+
+
+def _wire_bits(pair: Pair, said: Mapping[str, Any]) -> float:
     ip = IPV6 if ":" in pair.address else IPV4
     if said["start"]["test_start"]["protocol"] == "UDP":
         # What arrived, over the time of sending: the receiver's own time has a tail,
@@ -149,6 +182,18 @@ def _no_iperf(host: str, done: Completed) -> CapabilityError:
 def _seconds(pair: Pair) -> int:
     wanted = math.ceil(ENOUGH_BITS / pair.there.rate.bits) if pair.there.rate else 0
     return min(LONGEST, max(SHORTEST, wanted))
+
+
+def _warm_up(pair: Pair) -> int:
+    return 1 + math.ceil(10 * _round_trip(pair))
+
+
+def _most(pair: Pair) -> int:
+    """Return the seconds after which a measurement has failed.
+
+    Connecting and the exchange of results take some round trips.
+    """
+    return _seconds(pair) + 2 * _warm_up(pair) + PATIENCE
 
 
 def _round_trip(pair: Pair) -> float:

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import combinations, product
 
 from enos.config.constraints import (
     QUANTITIES,
@@ -19,6 +19,7 @@ from enos.testbed import Host, Network, Testbed
 
 OVERRIDE, SPECIFIC, DEFAULT = 0, 1, 2
 PLAIN = Shaping()
+REMEDY = "`topology` makes groups, and `groups` takes roles for groups"
 Names = frozenset[str]
 Held = tuple[Shaping, str, int]  # what holds, the constraint it follows, its priority
 
@@ -55,7 +56,8 @@ class Selection:
         asked = _table(constraints.constraints, constraints.network)
         over = _table(constraints.overrides, "")
         named = {name for pair in (*asked, *over) for name in pair}
-        _check_names({*named, *constraints.groups}, groups | roles)
+        named |= {*constraints.groups, *constraints.exclude}
+        _check_names(named, groups | roles)
         several = (*constraints.constraints, *constraints.overrides)
         networks = {constraints.network, *(spec.network for spec in several)}
         _check_networks(networks - {""}, testbed.networks)
@@ -82,6 +84,13 @@ class Selection:
         """Return what constraints may call a host: its groups, then its roles."""
         roles = frozenset(host.roles) & self.names - self.groups
         return frozenset(host.groups) | roles
+
+    def alike(self, testbed: Testbed) -> tuple[tuple[str, ...], ...]:
+        """Return the names of the hosts, those together that go by the same names."""
+        found: dict[Names, list[str]] = {}
+        for host in testbed.hosts:
+            found.setdefault(self.names_of(host), []).append(host.name)
+        return tuple(tuple(several) for several in found.values())
 
     def pairs_of(self, several: Sequence[Names]) -> Iterator[tuple[Names, Names]]:
         """Yield the ordered pairs of these between which something may hold.
@@ -144,16 +153,30 @@ class Selection:
         ]
 
     def _default(self, src: Names, dst: Names, network: Network) -> Shaping:
-        asked = self.constraints
-        sides = (src & self.groups, dst & self.groups)
-        among = frozenset(asked.groups) or self.groups
-        outside = (
-            not all(side & among for side in sides)
-            or bool(sides[0] & sides[1])
-            or any(side & frozenset(asked.exclude) for side in sides)
-            or not is_on(asked.network, network)
-        )
-        return PLAIN if outside else self.default
+        sides = self.side(src), self.side(dst)
+        apart = all(sides) and not sides[0] & sides[1]
+        holds = apart and is_on(self.constraints.network, network)
+        return self.default if holds else PLAIN
+
+    def side(self, names: Names) -> Names:
+        """Return which of its names the defaults know a host by, none if it has none.
+
+        They hold between hosts that are known by different names: groups, or whatever
+        is listed under `groups`, where a role does as well.
+        """
+        if names & frozenset(self.constraints.exclude):
+            return frozenset()
+        return names & (frozenset(self.constraints.groups) or self.groups)
+
+    def idle_among(self, hosts: Iterable[Host]) -> str:
+        """Return why the defaults hold between no two of these, "" where they do."""
+        known = {self.side(self.names_of(host)) for host in hosts} - {Names()}
+        if any(not one & other for one, other in combinations(known, 2)):
+            return ""
+        if not known:
+            return "`groups` and `except` leave no machine"
+        names = ", ".join(f"`{name}`" for name in sorted(frozenset.union(*known)))
+        return f"no two machines are of different groups ({names}); {REMEDY}"
 
 
 def _table(specs: Sequence[ConstraintSpec], network: str) -> Table:

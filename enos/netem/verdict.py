@@ -11,7 +11,14 @@ from statistics import NormalDist
 from typing import Any
 
 from enos.errors import EmulationError
-from enos.netem.expected import lost, overtaken_below, replies, round_trip, worth
+from enos.netem.expected import (
+    cut_off,
+    lost,
+    overtaken_below,
+    replies,
+    round_trip,
+    worth,
+)
 from enos.netem.measurement import MeasuredPair, Measurement, Pair, Trips
 
 RTT_MS, RTT_SHARE = 1.0, 0.02
@@ -32,7 +39,7 @@ class Verdict:
             bit/s on the wire.
         asked: what the constraints come to for that quantity.
         baseline: measured before anything was emulated, None when it was not.
-        measured: None when every probe was lost.
+        measured: None when every probe was lost, or where a rate could not be measured.
         low: least measured value that is accepted; likewise `high` the greatest. For
             `loss`, the 99 % confidence interval of what was measured.
         note: why it is judged as it is, where that is not plain.
@@ -75,7 +82,7 @@ def require(several: Sequence[Verdict]) -> None:
         raise EmulationError(
             f"{len(bad)} of {len(several)} measurements are outside tolerance, "
             f"first the {worst.quantity} from `{worst.source}` to "
-            f"`{worst.destination}`: {_number(worst, worst.measured)} instead of "
+            f"`{worst.destination}`: {_found(worst)} instead of "
             f"{_number(worst, worst.asked)}",
             hint="busy machines delay packets: try `enos tc --test` when they are idle",
             details="\n".join(" ".join(row) for row in table(bad)),
@@ -128,20 +135,20 @@ def _of_pair(one: MeasuredPair, before: MeasuredPair | None) -> Iterator[Verdict
     if one.trips_back:
         base = before.trips_back if before else None
         yield from _of_trips(one.pair.turned, one.trips_back, base)
-    ways = (
-        (one.pair, one.rate_there, before.rate_there if before else None),
-        (one.pair.turned, one.rate_back, before.rate_back if before else None),
+    base_there, base_back = (
+        (before.rate_there, before.rate_back) if before else (None, None)
     )
-    for pair, rate, base_rate in ways:
-        if rate is not None and pair.there.rate:
-            yield _rate(pair, rate, base_rate)
+    if one.pair.there.rate:
+        yield from _rate(one.pair, one.rate_there, base_there, one.why_not_there)
+    if one.pair.back.rate:
+        yield from _rate(one.pair.turned, one.rate_back, base_back, one.why_not_back)
 
 
 def _of_trips(pair: Pair, trips: Trips, base: Trips | None) -> Iterator[Verdict]:
     loss = _loss(pair, trips, base)
     yield loss
-    if loss.asked >= 100:  # noqa: PLR2004 (a partition has no round trips)
-        return
+    if cut_off(pair.there, pair.back):
+        return  # a partition has no round trips
     yield _rtt(pair, trips, base)
     ways = (pair.there, pair.back)
     if any(way.jitter.ms for way in ways) and trips.middle is not None:
@@ -201,6 +208,9 @@ def _loss(pair: Pair, trips: Trips, before: Trips | None) -> Verdict:
     fewer = worth(pair.there, pair.back)
     low, high = wilson(trips.lost / fewer, trips.sent / fewer)
     most = asked or LOST_ANYWAY
+    # What would pass if nothing were lost at all is no proof of the loss.
+    unproved = 0 < asked <= wilson(0, trips.sent / fewer)[1]
+    blind = "a link that loses nothing would pass as well" if unproved else ""
     return Verdict(
         **_where(pair),
         quantity="loss",
@@ -210,7 +220,7 @@ def _loss(pair: Pair, trips: Trips, before: Trips | None) -> Verdict:
         low=100 * low,
         high=100 * high,
         ok=low <= most and asked <= high,
-        note=f"99% interval of {trips.sent} probes",
+        note=f"99% interval of {trips.sent} probes" + ("; " + blind if blind else ""),
     )
 
 
@@ -251,7 +261,11 @@ def _reorder(pair: Pair, trips: Trips) -> Verdict:
     )
 
 
-def _rate(pair: Pair, got: float, base: float | None) -> Verdict:
+def _rate(
+    pair: Pair, got: float | None, base: float | None, why_not: str
+) -> Iterator[Verdict]:
+    if got is None and not why_not:
+        return  # rates were left out
     way = pair.there
     asked = way.rate.bits if way.rate else 0.0
     arrives = (1 - way.loss.value / 100) * (1 - way.corrupt.value / 100)
@@ -260,7 +274,11 @@ def _rate(pair: Pair, got: float, base: float | None) -> Verdict:
     low, high = asked * arrives * (1 - RATE_SHARE), asked * most * (1 + RATE_SHARE)
     # A link that is slower by itself cannot prove the rate, nor does it disprove it.
     slower = base is not None and base < asked
-    return Verdict(
+    # Nor can one be proved that lets nothing through; any other must be measured.
+    ok = cut_off(way, pair.back)
+    if got is not None:
+        ok = got <= high and (slower or got >= low)
+    yield Verdict(
         **_where(pair),
         quantity="rate",
         asked=asked,
@@ -268,9 +286,15 @@ def _rate(pair: Pair, got: float, base: float | None) -> Verdict:
         measured=got,
         low=0.0 if slower else low,
         high=high,
-        ok=got <= high and (slower or got >= low),
-        note="the machines alone are slower" if slower else "",
+        ok=ok,
+        note=_why(got, why_not, slower=slower),
     )
+
+
+def _why(got: float | None, why_not: str, *, slower: bool) -> str:
+    if got is None:
+        return f"not measured: {why_not}"
+    return "the machines alone are slower" if slower else ""
 
 
 def _independent(pair: Pair, trips: Trips) -> float:
@@ -296,6 +320,12 @@ def _where(pair: Pair) -> dict[str, str]:
         "destination": pair.destination,
         "network": pair.network,
     }
+
+
+def _found(verdict: Verdict) -> str:
+    if verdict.measured is None:
+        return verdict.note or "nothing"
+    return _number(verdict, verdict.measured)
 
 
 def _number(verdict: Verdict, value: float | None) -> str:

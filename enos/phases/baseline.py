@@ -56,7 +56,10 @@ def machines(session: Session) -> str:
 def lacking(
     kept: netem.Measurement | None, pairs: Sequence[netem.Pair]
 ) -> tuple[netem.Pair, ...]:
-    """Return the pairs of which round trips, or a rate that is asked, are not known."""
+    """Return the pairs of which round trips, or a rate that is asked, are not known.
+
+    Of a pair that is cut off no rate can be measured, so that none is lacking.
+    """
     if kept is None:
         return tuple(pairs)
     return tuple(pair for pair in pairs if not _covers(kept.of(pair), pair))
@@ -75,12 +78,15 @@ def merged(
 def _covers(one: netem.MeasuredPair | None, pair: netem.Pair) -> bool:
     if one is None:
         return False
-    ways = ((one.pair.there, pair.there), (one.pair.back, pair.back))
+    ways = (
+        (one.pair.there, one.rate_there, pair.there),
+        (one.pair.back, one.rate_back, pair.back),
+    )
     # A link is loaded with little more than what is asked of it, see `netem.rates`.
-    return all(
+    return netem.cut_off(pair.there, pair.back) or all(
         wanted.rate is None
-        or (was.rate is not None and was.rate.bits >= wanted.rate.bits)
-        for was, wanted in ways
+        or (found and was.rate is not None and was.rate.bits >= wanted.rate.bits)
+        for was, found, wanted in ways
     )
 
 

@@ -1,12 +1,13 @@
 """What `measure` asks of the hosts, and when it looks twice."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from enos.config.constraints import NetworkConstraints
-from enos.errors import CapabilityError, EmulationError
+from enos.errors import CapabilityError, ProcessError
 from enos.netem import (
     Measurement,
     Pair,
@@ -17,7 +18,7 @@ from enos.netem import (
 )
 from enos.netem.measure import probes
 from enos.testbed import Host, Network, Nic, Testbed
-from enos.testing.recording import Answer, RecordingProgress, RecordingShell
+from enos.testing.recording import Answer, Call, RecordingProgress, RecordingShell
 from enos.units import Duration, GilbertElliott, Percent, Rate
 
 
@@ -160,10 +161,75 @@ def test_a_host_without_python_is_named() -> None:
         measured(shell)
 
 
-def test_a_rate_that_cannot_be_had_is_no_silent_zero() -> None:
+def told(shell: RecordingShell, asked: NetworkConstraints) -> RecordingProgress:
+    """Return what is told of a measurement without any rate that fails nothing else."""
+    progress = RecordingProgress()
+    pairs = pairs_to_measure(plan_emulation(asked, BED), BED)
+    (one,) = measure(pairs, BED, shell, progress).pairs
+    assert (one.rate_there, one.rate_back) == (None, None)
+    assert one.why_not_there
+    assert one.why_not_there == one.why_not_back
+    assert one.trips.sent == 1
+    return progress
+
+
+def test_a_rate_that_cannot_be_had_is_told_and_the_rest_is_kept() -> None:
     shell = RecordingShell()
     shell.script("*python3*", trips(0.1))
     shell.on("*iperf3 -J*", stdout='{"error": "no route"}', returncode=1)
 
-    with pytest.raises(EmulationError, match="no rate from `n1` to `n2`: no route"):
-        measured(shell, NARROW)
+    assert told(shell, NARROW).warnings == [
+        f"no rate was measured from {ends}: iperf3 on port 15201: no route"
+        for ends in ("`n1` to `n2`", "`n2` to `n1`")
+    ]
+
+
+def late(call: Call) -> Answer:
+    message = "`ssh` did not end within 69 s"
+    raise ProcessError(message, argv=call.argv)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "answer", "why"),
+    [
+        ("*iperf3 -J*", late, "`ssh` did not end within 69 s"),
+        ("*iperf3 -J*", Answer(returncode=124), "iperf3 did not end within 35 s"),
+        ("*sh -s*", Answer(returncode=1), "its server does not start"),
+    ],
+)
+def test_a_measurement_of_a_rate_that_fails_ends_no_other(
+    pattern: str, answer: Answer | Callable[[Call], Answer], why: str
+) -> None:
+    shell = RecordingShell()
+    shell.script("*python3*", trips(0.1))
+    shell.script(pattern, answer)
+
+    warnings = told(shell, NARROW).warnings
+
+    assert [one.partition(": ")[2] for one in warnings] == [why, why]
+
+
+def test_no_rate_is_measured_where_nothing_is_to_arrive() -> None:
+    shell = RecordingShell()
+    shell.script("*python3*", trips(None))
+    cut = NetworkConstraints(
+        default_rate=Rate.parse("10mbit"), default_loss=Percent(100)
+    )
+
+    progress = told(shell, cut)
+
+    assert progress.warnings == []
+    assert progress.decisions == [
+        "rates of 2 links are not measured: no packet is to arrive"
+    ]
+    assert not [line for line in shell.lines if "iperf3" in line]
+
+
+def test_more_probes_may_be_asked_for_where_a_share_is_small() -> None:
+    shell = answered(trips(0.1))
+    rare = NetworkConstraints(default_loss=Percent(0.5))
+    pairs = pairs_to_measure(plan_emulation(rare, BED), BED)
+
+    measure(pairs, BED, shell, RecordingProgress(), most=20_000)
+
+    assert "10001,10.0.0.2" in shell.lines[0]

@@ -23,9 +23,10 @@ from enos.netem import (
 )
 from enos.netem.delayd import Lane, lane_of
 from enos.netem.expected import overtaken_below
-from enos.netem.rates import client, wire_rate
+from enos.netem.rates import Rated, client, wire_rate
 from enos.netem.userspace import Queue, lanes
 from enos.netem.verdict import wilson
+from enos.process import Completed
 from enos.testbed import Host, Network, Nic, Testbed
 from enos.units import Duration, GilbertElliott, Percent, Rate
 
@@ -285,10 +286,16 @@ def test_a_measurement_survives_json() -> None:
         trips=Trips.of([50.4, None], extra=1),
         trips_back=Trips.of([1.0] * 60),
         rate_there=95e6,
+        why_not_back="iperf3: no output",
     )
     measured = Measurement(pairs=(one,))
 
     assert Measurement.from_json(json.loads(json.dumps(measured.to_json()))) == measured
+
+
+def printed(output: str, errors: str = "") -> Rated:
+    done = Completed(argv=("iperf3",), returncode=0, stdout=output, stderr=errors)
+    return wire_rate(pair(), done)
 
 
 def bed(*groups: str) -> Testbed:
@@ -325,6 +332,7 @@ def test_fat_links_are_filled_by_many_connections_and_lossy_ones_by_udp() -> Non
     fat = Shaping(delay=Duration(ms=100), rate=Rate.parse("500mbit"))
     lossy = Shaping(rate=Rate.parse("10mbit"), loss=Percent(value=1))
 
+    assert client(pair(fat, LATE))[:2] == ("timeout", "39")
     assert "-P 8" in " ".join(client(pair(fat, LATE)))
     assert "-u -b 11000000" in " ".join(client(pair(lossy)))
 
@@ -335,7 +343,7 @@ def test_the_rate_on_the_wire_counts_the_headers() -> None:
         "end": {"sum_received": {"bits_per_second": 1448e3}},
     }
 
-    assert wire_rate(pair(), json.dumps(output)) == pytest.approx(1514e3)
+    assert printed(json.dumps(output)).bits == pytest.approx(1514e3)
 
 
 def test_what_arrives_of_datagrams_counts_over_the_time_of_sending() -> None:
@@ -347,11 +355,60 @@ def test_what_arrives_of_datagrams_counts_over_the_time_of_sending() -> None:
         },
     }
 
-    assert wire_rate(pair(), json.dumps(output)) == pytest.approx(2700 * 8 * 1442 / 3)
+    assert printed(json.dumps(output)).bits == pytest.approx(2700 * 8 * 1442 / 3)
 
 
-def test_an_error_of_iperf3_names_both_hosts() -> None:
-    with pytest.raises(EmulationError, match="from `a` to `b`: unable to connect"):
-        wire_rate(pair(), json.dumps({"error": "unable to connect"}))
-    with pytest.raises(EmulationError, match="no output"):
-        wire_rate(pair(), "")
+@pytest.mark.parametrize(
+    ("output", "errors", "why"),
+    [
+        (
+            '{"error": "unable to connect"}',
+            "",
+            "iperf3 on port 15201: unable to connect",
+        ),
+        ("", "", "iperf3: no output"),
+        ("", "kex_exchange\nno route to host\n", "iperf3: no route to host"),
+        ('{"start": {}, "end": {}}', "", "iperf3 ended without figures"),
+    ],
+)
+def test_why_there_is_no_rate_is_kept(output: str, errors: str, why: str) -> None:
+    assert printed(output, errors) == Rated(why_not=why)
+
+
+def test_a_rate_that_could_not_be_measured_is_outside_with_its_reason() -> None:
+    failed = MeasuredPair(
+        pair=pair(NARROW), trips=Trips.of([50]), why_not_there="iperf3: no output"
+    )
+
+    *_, rate = verdicts(Measurement(pairs=(failed,)))
+
+    assert (rate.quantity, rate.measured, rate.ok) == ("rate", None, False)
+    assert rate.note == "not measured: iperf3: no output"
+    with pytest.raises(EmulationError, match="iperf3: no output instead of 100mbit"):
+        require([rate])
+
+
+def test_a_rate_where_nothing_is_to_arrive_is_not_asked_for() -> None:
+    gone = Shaping(rate=Rate.parse("1mbit"), loss=Percent(100))
+    one = MeasuredPair(
+        pair=pair(gone), trips=Trips.of([None] * 20), why_not_there="no packet"
+    )
+
+    loss, rate = verdicts(Measurement(pairs=(one,)))
+
+    assert (loss.quantity, loss.ok) == ("loss", True)
+    assert (rate.quantity, rate.measured, rate.ok) == ("rate", None, True)
+    assert rate.note == "not measured: no packet"
+
+
+def test_a_loss_too_small_for_the_probes_says_that_none_would_pass_too() -> None:
+    rare = Shaping(loss=Percent(0.1))
+    few = quantity("loss", found(*[0.1] * 2000, of=pair(rare, Shaping())))
+    many = quantity("loss", found(*[0.1] * 20000, of=pair(rare, Shaping())))
+
+    assert few.ok
+    assert few.note == (
+        "99% interval of 2000 probes; a link that loses nothing would pass as well"
+    )
+    assert not many.ok
+    assert many.note == "99% interval of 20000 probes"

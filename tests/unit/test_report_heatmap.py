@@ -110,3 +110,24 @@ def test_many_groups_are_laid_out_within_the_width_of_a_page() -> None:
 
     assert float(tree.attrib["width"]) < 1800
     assert float(tree.attrib["height"]) > 2 * 12 * 58
+
+
+def test_no_pair_of_hosts_hides_another_of_the_same_groups() -> None:
+    flat = dict.fromkeys(("c1", "c2", "n1"), ("all",)) | {"x1": ("other",)}
+    found = rtt_matrix(
+        (
+            link("c1 n1 api", "rtt", 50, 50),
+            link("n1 c1 api", "rtt", 0, 90, ok=False),
+            link("c1 c2 api", "rtt", 0, 0.1),
+            link("c2 c1 api", "rtt", 0, 0.1),
+            link("c1 x1 api", "rtt", 7, 7),
+        ),
+        flat,
+    )
+
+    assert found is not None
+    assert found.groups == ("c1", "c2", "n1", "other")
+    bad = found.cell("api", "n1", "c1")
+    assert bad is not None
+    assert not bad.ok
+    assert all(found.cell("api", c.source, c.destination) is c for c in found.cells)
