@@ -38,6 +38,7 @@ class Proof:
     Attributes:
         by_hand: what was set over the experiment file.
         matrix: the round trips between groups, None when there are none.
+        unmeasured: pairs of hosts that stand for links nobody looked at.
 
     """
 
@@ -46,6 +47,7 @@ class Proof:
     measurement: netem.Measurement
     by_hand: tuple[byhand.Written, ...] = ()
     matrix: RttMatrix | None = None
+    unmeasured: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -54,6 +56,7 @@ class Proof:
             "set": [dict(one) for one in self.by_hand],
             "verdicts": [one.to_json() for one in self.verdicts],
             "measurement": self.measurement.to_json(),
+            "unmeasured_pairs": self.unmeasured,
         }
 
 
@@ -121,6 +124,9 @@ def _shape(session: Session, by_hand: tuple[byhand.Written, ...]) -> None:
             inner.progress.decision(row)
         for what in netem.shortcomings(plan, backend):
             inner.progress.warn(what)
+        idle = netem.idle_defaults(constraints(session, by_hand), inner.testbed)
+        if idle:
+            inner.progress.warn(idle)
         baseline.ensure(inner, netem.pairs_to_measure(plan, inner.testbed))
         with _keeping(session, by_hand):
             netem.apply(
@@ -177,7 +183,13 @@ def prove(session: Session) -> Proof:
         measurement=found,
         by_hand=byhand.read(session.directory),
         matrix=_matrix(several, testbed),
+        unmeasured=netem.pairs_in_all(plan, testbed) - len(pairs),
     )
+    if proof.unmeasured:
+        session.progress.warn(
+            f"{proof.unmeasured} more pairs of hosts would show every link: measured "
+            f"are {len(pairs)}, first those of which different things are asked"
+        )
     _keep_proof(session, proof)
     return proof
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from enos import plugins
+from enos import netem, plugins
 from enos.errors import ConfigError, EmulationError, StateError
 from enos.netem import (
     Backend,
@@ -375,6 +375,64 @@ def test_a_baseline_lacks_new_pairs_and_higher_rates_only() -> None:
     both = baseline.merged(kept, known(pair("c", "1mbit"), pair("d")))
     assert [one.pair.destination for one in both.pairs] == ["b", "c", "d"]
     assert both.pairs[1].pair.there.rate == Rate.parse("1mbit")
+
+
+def test_a_rate_the_baseline_failed_to_measure_is_lacking_unless_the_link_is_cut() -> (
+    None
+):
+    open_ = Pair(
+        source="a",
+        destination="b",
+        network="n",
+        address="::1",
+        back_address="::2",
+        there=Shaping(rate=Rate.parse("1mbit")),
+        back=Shaping(),
+    )
+    shut = replace(open_, there=replace(open_.there, loss=Percent(100)))
+    failed = MeasuredPair(pair=open_, trips=Trips.of([0.1]), why_not_there="late")
+    kept = Measurement(pairs=(failed,))
+
+    assert baseline.lacking(kept, (open_,)) == (open_,)
+    assert baseline.lacking(kept, (shut,)) == ()
+
+
+def warned(session: Session) -> list[str]:
+    progress = session.progress
+    assert isinstance(progress, RecordingProgress)
+    return progress.warnings
+
+
+def test_pairs_that_nobody_looked_at_are_told_and_kept(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("enos.netem.measurement.MOST_PAIRS", 1)
+    tc.run(session)
+
+    proof = tc.prove(session)
+
+    all_of_them = netem.pairs_in_all(tc.planned(session), session.testbed)
+    assert (len(proof.measurement.pairs), proof.unmeasured) == (1, all_of_them - 1)
+    assert proof.unmeasured > 0
+    assert warned(session)[-1].startswith(f"{proof.unmeasured} more pairs of hosts")
+    kept = json.loads((session.directory.results / "tc.json").read_text())
+    assert kept["unmeasured_pairs"] == proof.unmeasured
+
+
+def test_defaults_that_shape_nothing_are_told(session: Session) -> None:
+    tc.run(session)
+    assert not [one for one in warned(session) if "shape nothing" in one]
+    text = session.directory.experiment.read_text()
+    asked = "network_constraints: {default_delay: 5ms, except: [control]}\n"
+    session.directory.experiment.write_text(
+        text.partition("network_constraints")[0] + asked
+    )
+
+    tc.run(session)
+
+    assert warned(session)[-1].startswith(
+        "the defaults shape nothing: no two machines are of different groups (`edge`)"
+    )
 
 
 def test_the_plan_of_the_session_is_the_one_that_is_applied(session: Session) -> None:
