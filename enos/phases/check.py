@@ -29,6 +29,9 @@ def run(file: Path, tools: ToolEnvironments) -> str:
     """
     experiment = load_experiment(file, providers=plugins.providers())
     testbed = planned_testbed(experiment.provider, experiment.demand)
+    cautions = warnings(experiment, testbed)
+    for what in cautions:
+        tools.progress.warn(what)
     parts = (
         machines(experiment),
         as_text(foreseen(experiment, tools)),
@@ -36,6 +39,12 @@ def run(file: Path, tools: ToolEnvironments) -> str:
     )
     more = (*events(experiment, testbed), *monitoring(experiment, testbed))
     return "\n".join((*parts, *more))
+
+
+def warnings(experiment: Experiment, testbed: Testbed) -> tuple[str, ...]:
+    """Return what the author should know of a file that is right."""
+    idle = netem.idle_defaults(experiment.constraints, testbed)
+    return (*experiment.warnings, *([idle] if idle else ()))
 
 
 def machines(experiment: Experiment) -> str:

@@ -62,6 +62,22 @@ def test_check_prints_all_a_topology_comes_to(
     assert list(here.iterdir()) == []
 
 
+@pytest.mark.usefixtures("kolla_ansible")
+def test_check_warns_of_what_has_no_effect(enos: Enos, here: Path) -> None:
+    file = here / "flat.yml"
+    file.write_text(
+        "resources: {control: 1, compute: 1}\n"
+        "network_constraints: {default_delay: 5ms}\n"
+        "monitoring: {interval: 10s}\n"
+    )
+
+    told = enos("check", "-f", str(file))
+
+    assert told.code == 0
+    assert "flat.yml:3:1: `monitoring` has no effect without" in told.err
+    assert "the defaults shape nothing: no two machines are of different" in told.err
+
+
 def test_check_prints_the_schema_an_editor_wants(enos: Enos) -> None:
     told = enos("check", "--schema")
 
