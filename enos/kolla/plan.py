@@ -10,6 +10,7 @@ from enos.ansible.inventory import Group, Inventory
 from enos.errors import CapabilityError
 from enos.kolla import globals as variables
 from enos.kolla import overrides, site
+from enos.kolla.external import require_external
 from enos.kolla.inventory import KollaInventory, plan_inventory
 from enos.kolla.nodes import Node
 from enos.kolla.releases import Release
@@ -194,7 +195,8 @@ def plan_deployment(
 ) -> Deployment:
     """Return the deployment a wish comes to on a testbed.
 
-    Raises ConfigError (no control node, no free address for a VIP) and
+    Raises ConfigError (no control node, no interface for Neutron, no free address for
+    a VIP) and
     CapabilityError (tenant networks cannot span the nodes, no KVM where it is asked).
     """
     tunnels, told = plan_tunnels(testbed, nodes, wish.kolla)
@@ -202,6 +204,7 @@ def plan_deployment(
     chosen = _chosen(wish, testbed, mapped.inventory, nodes, installed)
     if action in DEPLOYS:
         _require_kvm(chosen.values, mapped.inventory.members("compute"), nodes)
+        require_external(mapped.inventory, chosen.values, installed.defaults)
     fakes = wish.fake_computes if wish.virt == "fake" else 0
     lanes = plan_lanes(
         installed, chosen.values, action=action, fakes=fakes > 1 and action in DEPLOYS
