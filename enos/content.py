@@ -3,6 +3,7 @@
 In a wheel they lie inside the package, in a working copy beside it.
 """
 
+from itertools import takewhile
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +25,19 @@ def names(kind: Kind) -> tuple[str, ...]:
     if kind == "workloads":
         return tuple(sorted(file.parent.name for file in place.glob(f"*/{RUN}")))
     return tuple(sorted(file.stem for file in place.glob("*.yml")))
+
+
+def purpose(name: str) -> str:
+    """Return what a shipped workload is for: the first sentence of its file.
+
+    >>> purpose("demo")
+    'A minute of benchmarks that touches Keystone, Neutron and Nova.'
+    """
+    text = (folder("workloads") / name / RUN).read_text(encoding="utf-8")
+    lines = takewhile(lambda line: line.startswith("# "), text.splitlines())
+    told = " ".join(line.removeprefix("# ") for line in lines)
+    sentence, stop, _ = told.partition(". ")
+    return sentence + stop.strip()
 
 
 def find(kind: Kind, name: str | Path) -> Path:

@@ -10,9 +10,9 @@ from enos.cli.options import Options, common
 @common
 def command(options: Options) -> None:
     """List the workloads that come with enos."""
-    found = content.names("workloads")
+    rows = {name: content.purpose(name) for name in content.names("workloads")}
     if options.json:
-        options.console.result_json(list(found))
+        options.console.result_json(rows)
         return
-    for name in found:
-        options.console.result(name)
+    for name, line in rows.items():
+        options.console.result(f"{name:<12} {line}")
