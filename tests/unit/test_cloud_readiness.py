@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from enos.cloud import waiting
 from enos.cloud.readiness import await_agents, unwired
 from enos.cloud.rest import Cloud, connect
 from enos.errors import CloudError
@@ -57,7 +56,7 @@ def test_it_waits_for_the_agent_of_each_compute_that_is_up(
     def wake(_: float) -> None:
         late["alive"] = True
 
-    monkeypatch.setattr(waiting.time, "sleep", wake)
+    monkeypatch.setattr("enos.cloud.waiting.time.sleep", wake)
 
     await_agents(cloud, RecordingProgress())
 

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from enos.cloud import smoke as smoking
-from enos.cloud import waiting
 from enos.cloud.converge import converge
 from enos.cloud.guest import GuestImage
 from enos.cloud.plan import plan_cloud
@@ -40,7 +39,7 @@ def fake() -> Iterator[FakeOpenStack]:
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting.time, "sleep", lambda _: None)
+    monkeypatch.setattr("enos.cloud.waiting.time.sleep", lambda _: None)
 
 
 @pytest.fixture
