@@ -16,6 +16,7 @@ from enos.cli.opening import opened
 from enos.cli.options import Options, common
 
 if TYPE_CHECKING:
+    from enos.metrics.database import Influx
     from enos.metrics.series import Series
 
 
@@ -48,24 +49,60 @@ def command() -> None:
 
 @command.command("query")
 @click.argument("statement", required=False)
-@click.option("-m", "--measure", "measures", multiple=True, help="`cpu`, `memory`, ….")
-@click.option("--host", "hosts", multiple=True, metavar="HOST|ROLE|GROUP")
-@click.option("--from", "begin", type=moment, help="Time, or how long ago: 10m.")
-@click.option("--to", "end", type=moment, help="Likewise.")
-@click.option("--every", type=float, metavar="SECONDS", help="Means over so long.")
+@click.option(
+    "-m",
+    "--measure",
+    "measures",
+    multiple=True,
+    metavar="MEASURE",
+    help="`cpu`, `memory`, …; can be repeated.  [default: all]",
+)
+@click.option(
+    "--host",
+    "hosts",
+    multiple=True,
+    metavar="HOST|ROLE|GROUP",
+    help="Only these; can be repeated.",
+)
+@click.option(
+    "--from",
+    "begin",
+    type=moment,
+    metavar="TIME",
+    help="Time, or how long ago: 10m.  [default: the first sample]",
+)
+@click.option(
+    "--to",
+    "end",
+    type=moment,
+    metavar="TIME",
+    help="Likewise.  [default: the last sample]",
+)
+@click.option(
+    "--every",
+    type=float,
+    metavar="SECONDS",
+    help="Average over so many seconds.  [default: every sample]",
+)
 @click.option("--csv", "as_csv", is_flag=True, help="A row for each point.")
 @click.option("--url", metavar="URL", help="Another database, http://host:8086.")
 @common
 def query(options: Options, statement: str | None, **given: Any) -> None:  # noqa: ANN401 - options
-    """Print measures of a span, or the answer to a STATEMENT of InfluxQL."""
-    from enos.metrics import database
+    """Print measures of a span, or the answer to a STATEMENT of InfluxQL.
+
+    A STATEMENT says itself what it is about: the options that choose measures are not
+    for it.
+    """
     from enos.metrics.series import query as ask
+    from enos.metrics.series import require_known
     from enos.phases import logs, metrics
 
     as_csv, url = given.pop("as_csv"), given.pop("url")
+    if statement:
+        _refuse_choice(given)
     hosts = given.pop("hosts")
     if url:
-        source = database.at(url, os.environ.get(database.PASSWORD, ""))
+        source = _database(url)
     else:
         with opened(options, reread=False, lock=False) as session:
             source = metrics.influx(session)
@@ -73,14 +110,55 @@ def query(options: Options, statement: str | None, **given: Any) -> None:  # noq
             hosts = tuple(host.name for several in named for host in several)
     if statement:
         _tell_answer(source.ask(statement), options, as_csv=as_csv)
-    else:
-        _tell_series(ask(source, hosts=hosts, **given), options, as_csv=as_csv)
+        return
+    found = ask(source, hosts=hosts, **given)
+    silent = set(given["measures"]) - {one.measure for one in found}
+    if silent or not found:
+        require_known(source, sorted(silent))
+        what = ", ".join(f"`{name}`" for name in sorted(silent)) or "anything"
+        options.console.warn(
+            f"there are no points of {what} in that time, on that host"
+        )
+    _tell_series(found, options, as_csv=as_csv)
+
+
+def _refuse_choice(given: dict[str, Any]) -> None:
+    """Raise UsageError for options that a statement would not heed."""
+    names = {"measures": "--measure", "hosts": "--host", "begin": "--from",
+             "end": "--to", "every": "--every"}  # fmt: skip
+    wrong = [name for key, name in names.items() if given[key] not in (None, ())]
+    if wrong:
+        told = f"{', '.join(wrong)} cannot be given with a STATEMENT"
+        raise click.UsageError(f"{told}: write it into its WHERE or GROUP BY")
+
+
+def _database(url: str) -> "Influx":
+    from enos.metrics import database
+
+    return database.at(url, os.environ.get(database.PASSWORD, ""))
 
 
 @command.command("plot")
 @click.argument("run", required=False)
 @click.option(
-    "-m", "--measure", "measures", multiple=True, help="By default CPU, memory, …."
+    "-m",
+    "--measure",
+    "measures",
+    multiple=True,
+    metavar="MEASURE",
+    help="Can be repeated.  [default: CPU, memory, queued messages, network, disk, "
+    "database queries and CPU of containers]",
+)
+@click.option(
+    "--url",
+    metavar="URL",
+    help="Another database, such as one that `enos backup` brought up again.",
+)
+@click.option(
+    "--archive",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="What happened, of an archive instead of the experiment; needs --url.",
 )
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
@@ -88,25 +166,53 @@ def query(options: Options, statement: str | None, **given: Any) -> None:  # noq
 )  # fmt: skip
 @common
 def plot(
-    options: Options, run: str | None, measures: tuple[str, ...], output: Path
+    options: Options,
+    run: str | None,
+    measures: tuple[str, ...],
+    *,
+    url: str | None,
+    archive: Path | None,
+    output: Path,
 ) -> None:
     """Draw measures under phases, scenarios and events, as one HTML page.
 
     RUN is a folder below results or the name of a workload: its time alone is drawn,
     as finely as it was measured.
     """
-    from enos.phases import report
+    from enos.phases import metrics, report
 
-    with opened(options, reread=False, lock=False) as session:
-        text = report.plot(session, run or "", measures)
+    if archive:
+        if not url:
+            raise click.UsageError("--archive needs --url, where its measures are")
+        material = report.of_archive(archive)
+        text = report.plot(material, _database(url), run or "", measures)
+    else:
+        with opened(options, reread=False, lock=False) as session:
+            source = _database(url) if url else metrics.influx(session)
+            material = report.of_directory(session)
+            text = report.plot(material, source, run or "", measures)
+    if options.dry_run:
+        plan = [f"{len(text.encode())} bytes → {output}"]
+        _tell(options, "\n".join(plan), {"plan": plan})
+        return
     report.write(text, output)
-    options.console.result(str(output))
+    _tell(options, str(output), {"page": str(output), "bytes": len(text.encode())})
+
+
+def _tell(options: Options, text: str, value: dict[str, Any]) -> None:
+    if options.json:
+        options.console.result_json(value)
+    else:
+        options.console.result(text)
 
 
 @command.command("start")
 @common
 def start(options: Options) -> None:
-    """Measure machines that are up, or no more, as the experiment file says now."""
+    """Start, change or end the measuring of machines that are up.
+
+    As the experiment file says.
+    """
     from enos.metrics.plan import as_lines
     from enos.phases import install, metrics
 
@@ -122,17 +228,17 @@ def start(options: Options) -> None:
 @common
 def status(options: Options) -> None:
     """Tell how the measuring goes; fails when a machine is not measured."""
-    from enos.phases import metrics
+    from enos.phases import health, metrics
 
     with opened(options, reread=False, lock=False) as session:
-        found = metrics.status(session)
+        found = health.status(session)
         interval = metrics.planned(session).interval
     if options.json:
         options.console.result_json([asdict(one) for one in found])
     else:
         for one in found:
             options.console.result(_line(one))
-    metrics.require(found, interval)
+    health.require(found, interval)
 
 
 def _line(one: Any) -> str:  # noqa: ANN401 - AgentStatus, imported late

@@ -26,13 +26,15 @@ USERS = {
 }
 """service → variable of its user, kolla's default, variable of the password."""
 
+_OFF = frozenset({"no", "false", "off", "0"})
+
 
 def accounts(
     members: Mapping[str, Sequence[str]],
     variables: Mapping[str, Any],
     passwords: Mapping[str, Any],
 ) -> Accounts:
-    """Return host → service → port and account.
+    """Return host → service → port and account, of the services that are deployed.
 
     Args:
         members: group of the inventory → its hosts.
@@ -42,6 +44,8 @@ def accounts(
     """
     told: Accounts = {}
     for service, group in GROUPS.items():
+        if str(variables.get(f"enable_{service}", "yes")).lower() in _OFF:
+            continue
         name, usual = PORTS[service]
         account: dict[str, object] = {"port": int(variables.get(name, usual))}
         if service in USERS:

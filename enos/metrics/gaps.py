@@ -24,7 +24,10 @@ The containers' own series end and begin with them, rightly.
 LOSSES = {"agent_dropped": "thrown away", "agent_refused": "refused by the database"}
 """What an agent counts → what became of so many points."""
 
-ASKED = (HEARTBEAT, CONTAINERS, *LOSSES)
+SERVICE = "service_up"
+"""The measure that is 1 while a service answers; none without its container."""
+
+ASKED = (HEARTBEAT, CONTAINERS, SERVICE, *LOSSES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +129,36 @@ def losses(series: Iterable[Series]) -> tuple[str, ...]:
         if one.measure in LOSSES and lost:
             told.append(f"{lost:.0f} points of {one.host} were {LOSSES[one.measure]}")
     return tuple(told)
+
+
+def silent(
+    series: Sequence[Series], span: Coverage, wanted: Mapping[str, Sequence[str]]
+) -> tuple[str, ...]:
+    """Return the services that did not answer once in a span, a line each.
+
+    None of a span in which a machine may lack samples without a gap, and none of a
+    machine that was not measured at all, which is a gap already.
+
+    Args:
+        series: `ASKED` of the span.
+        span: the time that was to be measured.
+        wanted: host → names of the services that are to be asked there.
+
+    """
+    if span.end - span.begin <= PERIODS * span.interval:
+        return ()
+    asked = [one for one in series if one.measure == SERVICE]
+    answered = {
+        (one.host, one.instance) for one in asked if any(up for _, up in one.points)
+    }
+    there = {one.host for one in series if one.measure == HEARTBEAT and one.points}
+    known = {(one.host, one.instance) for one in asked}
+    known |= {(host, name) for host, names in wanted.items() for name in names}
+    return tuple(
+        f"{name} on {host} never answered"
+        for host, name in sorted(known - answered)
+        if host in there
+    )
 
 
 def _silences(

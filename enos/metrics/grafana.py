@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from enos.errors import ProcessError
+from enos.errors import MonitoringError, ProcessError
 from enos.metrics.plan import NAME, PLACE, PRIVATE, USER, File, MonitoringPlan
 from enos.process import Shell
 from enos.progress import Progress
 from enos.remote import run_on
+from enos.testbed import Host
 
 IMAGE = "docker.io/grafana/grafana-oss:11.6.0"
 CONTAINER = "enos_grafana"
@@ -51,6 +52,16 @@ exec docker run --detach --name {CONTAINER} --network host --restart unless-stop
   --volume {FOLDER}/provisioning:/etc/grafana/provisioning:ro "$image"
 """
 """POSIX shell, run as root on the machine of the database once the files are there."""
+
+
+REMOVAL = f"""
+[ -d {FOLDER} ] || exit 0
+if command -v docker >/dev/null && docker container inspect {CONTAINER} >/dev/null 2>&1
+then docker rm --force --volumes {CONTAINER} >/dev/null || exit 1
+fi
+rm -r {FOLDER}
+"""
+"""Undoes it, the folder last: a removal that was killed is gone on with."""
 
 
 def files(plan: MonitoringPlan) -> dict[str, File]:
@@ -145,6 +156,23 @@ def show(
         return f"{plan.url.rpartition(':')[0]}:{PORT}"
     progress.decision(f"Grafana's image cannot be had on {host.name}: {why}")
     return ""
+
+
+def remove(host: Host, shell: Shell, *, sockets: Path | None = None) -> None:
+    """Have no Grafana on a machine; harmless where there is none.
+
+    Raises MonitoringError where it stays.
+    """
+    argv = ("sh", "-s")
+    done = run_on(
+        shell, host, argv, stdin=REMOVAL, check=False, timeout=PATIENCE, sockets=sockets
+    )
+    if not done.ok:
+        why = (done.stderr.strip() or f"status {done.returncode}").splitlines()[-1]
+        raise MonitoringError(
+            f"Grafana stays on {host.name}: {why}",
+            hint="run the same command again, or write `grafana: true`",
+        )
 
 
 def _started(plan: MonitoringPlan, shell: Shell, sockets: Path | None) -> str:

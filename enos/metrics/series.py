@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from enos.errors import MonitoringError
+from enos.errors import ConfigError, MonitoringError, one_of
 
 TAGS = ("host", "instance", "unit")
 SECOND = 1000  # the database is asked for milliseconds
@@ -67,6 +67,23 @@ def query(
     """
     text = statement(measures=measures, hosts=hosts, begin=begin, end=end, every=every)
     return several(database.ask(text))
+
+
+def require_known(database: Database, measures: Sequence[str]) -> None:
+    """Raise ConfigError for the name of a measure that was never taken.
+
+    Raises MonitoringError as `query`.
+    """
+    known = [
+        str(row[0])
+        for result in results(database.ask("SHOW MEASUREMENTS"))
+        for one in result.get("series", ())
+        for row in one["values"]
+    ]
+    for name in measures:
+        if name not in known:
+            hint = one_of(name, known) or "nothing was measured yet"
+            raise ConfigError(f"no measure is called `{name}`", hint=hint)
 
 
 def statement(

@@ -4,7 +4,7 @@ import json
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from enos.metrics.plan import (
     service_files,
 )
 from enos.metrics.series import Series, query
-from enos.phases import agents, since
+from enos.phases import agents, drawn, services, since
 from enos.phases.session import Session, phase
 from enos.state.directory import write_atomically
 from enos.testbed import Testbed
@@ -45,27 +45,6 @@ SAVED = "metrics"
 
 LATE = 20.0
 """Seconds agents may need to send what they kept while the network was cut."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentStatus:
-    """How the measuring of one machine goes.
-
-    Attributes:
-        age: seconds since its last sample, None for none.
-        waiting: points the agent could not yet send.
-        dropped: points it had to throw away.
-        refused: points the database will never take.
-        cost: share of a core the agent takes, None while unknown.
-
-    """
-
-    host: str
-    age: float | None
-    waiting: float = 0.0
-    dropped: float = 0.0
-    refused: float = 0.0
-    cost: float | None = None
 
 
 def planned(session: Session, testbed: Testbed | None = None) -> MonitoringPlan:
@@ -103,6 +82,8 @@ def run(session: Session) -> None:
         running.facts.update({"url": plan.url, "interval": plan.interval})
         if inner.experiment.monitoring and inner.experiment.monitoring.grafana:
             running.facts["grafana"] = _grafana(inner, plan)
+        else:
+            grafana.remove(plan.database, inner.shell, sockets=sockets)
 
 
 def _grafana(session: Session, plan: MonitoringPlan) -> str:
@@ -129,8 +110,10 @@ def _end(session: Session) -> None:
             saved.save(keeper, folder, session.shell, sockets=sockets)
     except MonitoringError as lost:
         if session.directory.load().done(PHASE):
-            lost.hint = "`enable_monitoring: true` keeps it; `destroy --hard` does not"
-            raise
+            hint = "`enable_monitoring: true` keeps it; `destroy --hard` does not"
+            raise MonitoringError(
+                lost.message, hint=hint, details=lost.details
+            ) from lost
         session.progress.warn(lost.message)
     else:
         where = folder.relative_to(session.directory.path)
@@ -143,6 +126,7 @@ def _end(session: Session) -> None:
 def remove(session: Session) -> None:
     """Remove agents, database and measures from the machines."""
     since.forget(session.directory)
+    services.forget(session.directory)
     sockets = session.directory.sockets
     converge.remove(session.testbed, session.shell, session.progress, sockets=sockets)
     session.directory.save(session.directory.load().without_phases(PHASE))
@@ -158,7 +142,9 @@ def follow_services(
     known = yaml.safe_load(file.read_text(encoding="utf-8"))
     groups = accounts.GROUPS.values()
     members = {group: inventory.members(group) for group in groups}
-    told = service_files(session.testbed, accounts.accounts(members, variables, known))
+    asked = accounts.accounts(members, variables, known)
+    told = service_files(session.testbed, asked)
+    services.remember(session.directory, {host: list(asked[host]) for host in asked})
     with session.progress.step("monitoring of the services"):
         sockets = session.directory.sockets
         converge.put(told, session.testbed, session.shell, sockets=sockets)
@@ -199,8 +185,21 @@ def covered(session: Session, folder: Path, begin: float) -> gaps.Coverage | Non
         found = _settled(session, begin, time.time())
         text = json.dumps(found.to_json(), indent=2) + "\n"
         write_atomically(folder / COVERAGE, text)
+        lacks = _drawn(session, folder, found)
     _warn(session, found)
+    if lacks and not found.problem:
+        session.progress.warn(f"the page of the run lacks its measures: {lacks}")
     return found
+
+
+def _drawn(session: Session, folder: Path, run: gaps.Coverage) -> str:
+    """Keep what a page draws of a run; return why that could not be."""
+    span = (run.begin - gaps.PERIODS * run.interval, run.end)
+    try:
+        drawn.keep(influx(session), folder, span, run.interval)
+    except MonitoringError as silent:
+        return silent.message
+    return ""
 
 
 def keep(session: Session) -> gaps.Coverage | None:
@@ -230,7 +229,8 @@ def keep(session: Session) -> gaps.Coverage | None:
 
 def passwords(session: Session) -> tuple[str, ...]:
     """Return what must not leave in an archive."""
-    return (_password(session),) if session.experiment.monitoring else ()
+    known = _password(session) if session.experiment.monitoring else ""
+    return (known,) if known else ()
 
 
 def _warn(session: Session, found: gaps.Coverage) -> None:
@@ -264,10 +264,12 @@ def coverage(session: Session, begin: float, end: float) -> gaps.Coverage:
     try:
         annotate(session)
         found = series(session, gaps.ASKED, begin=begin, end=end)
-    except MonitoringError as silent:
-        return replace(span, problem=silent.message)
+    except MonitoringError as lost:
+        return replace(span, problem=lost.message)
     missing = gaps.find(found, span, since.read(session.directory))
-    return replace(span, gaps=missing, problem="; ".join(gaps.losses(found)))
+    silent = gaps.silent(found, span, services.read(session.directory))
+    problem = "; ".join((*gaps.losses(found), *silent))
+    return replace(span, gaps=missing, problem=problem)
 
 
 def series(
@@ -290,43 +292,15 @@ def series(
     )
 
 
-def status(session: Session) -> tuple[AgentStatus, ...]:
-    """Return how the measuring of each machine goes, now."""
-    wanted = (gaps.HEARTBEAT, "agent_waiting", "agent_cpu", *gaps.LOSSES)
-    now, plan = time.time(), planned(session)
-    found = series(session, wanted, begin=now - 3600)
-    last = {(one.measure, one.host, one.instance): one.points[-1] for one in found}
-
-    def told(host: str) -> AgentStatus:
-        beat = last.get((gaps.HEARTBEAT, host, ""))
-        cost = last.get(("agent_cpu", host, "agent"))
-        return AgentStatus(
-            host=host,
-            age=round(max(0.0, now - beat[0]), 1) if beat else None,
-            waiting=last.get(("agent_waiting", host, ""), (0.0, 0.0))[1],
-            dropped=last.get(("agent_dropped", host, ""), (0.0, 0.0))[1],
-            refused=last.get(("agent_refused", host, ""), (0.0, 0.0))[1],
-            cost=cost[1] if cost else None,
-        )
-
-    return tuple(told(one.host.name) for one in plan.hosts)
-
-
-def require(found: Sequence[AgentStatus], interval: float) -> None:
-    """Raise MonitoringError when a machine has no sample of late."""
-    latest = gaps.PERIODS * interval
-    late = [one.host for one in found if one.age is None or one.age > latest]
-    if late:
-        raise MonitoringError(
-            f"{', '.join(late)} had no sample for {latest:g} s",
-            hint="`enos up -f FILE` starts agents that have ended",
-        )
-
-
 def _password(session: Session) -> str:
-    """Return the password of the database, made once per experiment."""
+    """Return the password of the database, made once per experiment.
+
+    It is empty for one who only looks, before it was made.
+    """
     file = session.directory.path / PASSWORD
     if not file.exists():
+        if session.directory.supposed is not None:
+            return ""
         file.parent.mkdir(mode=0o700, exist_ok=True)
         write_atomically(file, secrets.token_urlsafe(24) + "\n", mode=0o600)
     return file.read_text(encoding="ascii").strip()

@@ -9,19 +9,18 @@ from typing import IO
 from enos import archive
 from enos.archive.read import visit
 from enos.errors import MonitoringError, StateError
-from enos.metrics.series import Series
-from enos.phases import metrics
+from enos.metrics.series import Database, require_known
+from enos.phases import drawn, metrics
 from enos.phases.session import Session
 from enos.report import lanes
 from enos.report.chronicle import span_of, timeline
 from enos.report.page import Report, report_page, timeline_page
 from enos.report.readings import Readings, read, wanted
-from enos.report.timeline import Span
 from enos.state.directory import write_atomically
 
-NAME, MEASURES = "report.html", "measures.json"
+NAME = "report.html"
 LARGEST = 64 << 20  # bytes of a file that is looked into
-POINTS = 1000  # means of a measure that are kept for the page
+USUAL = 5.0  # seconds between two samples where the experiment does not say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +40,11 @@ class Material:
 def of_session(session: Session) -> Material:
     """Return what the experiment's directory holds, after the latest measures."""
     keep_measures(session)
-    return _of_directory(session)
+    return of_directory(session)
 
 
-def _of_directory(session: Session) -> Material:
-    """Return what a report is made of, without secrets: pages are handed on."""
+def of_directory(session: Session) -> Material:
+    """Return what the experiment's directory holds, without secrets."""
     root, notes = session.directory.path.resolve(), []
     resolved = json.dumps(asdict(session.experiment), indent=2, default=str)
     files = {"resolved.json": resolved}
@@ -85,31 +84,39 @@ def of_archive(path: Path) -> Material:
     return Material(title=manifest.experiment, files=files, notes=tuple(notes))
 
 
-def plot(session: Session, run: str = "", measures: Sequence[str] = ()) -> str:
+def plot(
+    material: Material, source: Database, run: str = "", measures: Sequence[str] = ()
+) -> str:
     """Return a page with the measures under what happened meanwhile.
 
     Args:
-        session: of an experiment with monitoring.
+        material: what happened, of a directory or an archive.
+        source: the database of its measures, or one they were brought up in again.
         run: the benchmark run they are wanted of, empty for everything.
         measures: their names, the usual ones if there are none.
 
     Raises:
-        MonitoringError: the database does not answer.
-        StateError: there is no such run, no monitoring, or nothing was run yet.
+        ConfigError: there is no such measure.
+        MonitoringError: the database does not answer, or has none of that time.
+        StateError: there is no such run, or nothing was run yet.
 
     """
-    found = _of_directory(session)
-    readings, name = read(found.files), found.title
+    readings, name = read(material.files), material.title
     chosen = _run(readings, run, name) if run else ""
-    drawn = timeline(readings, name, run=chosen)
-    if drawn is None:
+    happened = timeline(readings, name, run=chosen)
+    if happened is None:
         raise StateError(
             f"nothing was run yet in `{name}`", hint="begin with `enos up`"
         )
-    wishes = lanes.wanted(measures)
-    several = _series(session, wishes, drawn.shown or drawn.span)
-    plots = lanes.plots(several, wishes)
-    return timeline_page(replace(drawn, lanes=(*drawn.lanes, *plots)))
+    wishes, span = lanes.wanted(measures), happened.shown or happened.span
+    plots = drawn.ask(source, span, _interval(readings), wishes)
+    if not plots:
+        require_known(source, measures)
+        raise MonitoringError(
+            f"the database holds no measures of `{run or name}`",
+            hint="`enos metrics query` tells what there is",
+        )
+    return timeline_page(replace(happened, lanes=(*happened.lanes, *plots)))
 
 
 def keep_measures(session: Session) -> None:
@@ -120,13 +127,14 @@ def keep_measures(session: Session) -> None:
     if not metrics.monitored(session):
         return
     times = [event["time"] for event in session.directory.journal.events()]
+    interval, results = metrics.planned(session).interval, session.directory.results
     try:
-        several = _series(session, lanes.USUAL, (min(times), max(times)))
+        source = metrics.influx(session)
+        drawn.keep(source, results, (min(times), max(times)), interval)
+        for folder, span in drawn.lacking(results):
+            drawn.keep(source, folder, span, interval)
     except MonitoringError as silent:
         session.progress.warn(f"the report lacks the latest measures: {silent.message}")
-        return
-    text = json.dumps([asdict(plot) for plot in lanes.plots(several)])
-    write_atomically(session.directory.results / MEASURES, text)
 
 
 def page(material: Material, run: str = "") -> str:
@@ -154,10 +162,10 @@ def write(text: str, path: Path) -> None:
     """Write a page in one step; raises StateError where that is not allowed."""
     try:
         write_atomically(path, text)
-    except (PermissionError, FileExistsError, NotADirectoryError) as refused:
+    except OSError as refused:
         raise StateError(
             f"`{path}` cannot be written: {refused.strerror}",
-            hint="name another place with `enos report -o FILE`",
+            hint="name another place with `-o FILE`",
         ) from None
 
 
@@ -168,19 +176,11 @@ def keep(session: Session) -> Path:
     return path
 
 
-def _series(
-    session: Session, wishes: Sequence[lanes.Wanted], span: Span
-) -> tuple[Series, ...]:
-    """Return what was measured in a span of time, as means if that is long."""
-    begin, end = span
-    interval = metrics.planned(session).interval
-    return metrics.series(
-        session,
-        [lane.measure for lane in wishes],
-        begin=begin,
-        end=end,
-        every=max(interval, (end - begin) / POINTS),
-    )
+def _interval(readings: Readings) -> float:
+    """Return the seconds between two samples that the experiment asked for."""
+    asked = readings.resolved.get("monitoring")
+    given = asked.get("interval") if isinstance(asked, dict) else None
+    return float(given) if isinstance(given, int | float) and given > 0 else USUAL
 
 
 def _run(readings: Readings, wish: str, where: str) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from enos.report.chronicle import run_timeline
 from enos.report.comparison import QUANTITIES, compared, figure, seconds
 from enos.report.heatmap import as_svg, rtt_matrix
 from enos.report.measures import strip, summary
@@ -51,7 +52,7 @@ def timeline_page(timeline: Timeline) -> str:
         "timeline.html.j2",
         title=timeline.title,
         when=_when(timeline.span),
-        timeline=as_json(timeline),
+        timelines={"timeline": as_json(timeline)},
     )
 
 
@@ -59,7 +60,7 @@ def heat_map_page(title: str, heat_map: str, when: str = "") -> str:
     """Return a page with a heat map alone, an SVG of `enos.report.heatmap`."""
     picture = Markup(heat_map)  # noqa: S704 - enos.report's own SVG
     return _render(
-        "heatmap.html.j2", title=title, when=when, timeline=None, heat_map=picture
+        "heatmap.html.j2", title=title, when=when, timelines={}, heat_map=picture
     )
 
 
@@ -67,13 +68,22 @@ def report_page(report: Report) -> str:
     """Return the page of an experiment."""
     readings, drawn = report.readings, report.timeline
     links = [_link(one) for one in readings.links]
+    of_runs = {
+        f"timeline-{number}": as_json(its)
+        for number, one in enumerate(readings.runs)
+        if (its := run_timeline(readings, one))
+    }
+    whole = {"timeline": as_json(drawn)} if drawn else {}
     return _render(
         "report.html.j2",
         title=report.title,
         when=_when(drawn.span) if drawn else "nothing was run yet",
-        timeline=as_json(drawn) if drawn else None,
+        timelines=whole | of_runs,
         rows=compared(readings),
-        runs=[_run(one) for one in readings.runs],
+        runs=[
+            _run(one) | {"place": f"timeline-{number}"}
+            for number, one in enumerate(readings.runs)
+        ],
         links=links,
         links_bad=sum(not one["ok"] for one in links),
         heat_map=_heat_map(readings),

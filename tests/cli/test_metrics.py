@@ -20,6 +20,9 @@ SERIES = {
 }
 
 
+NAMES = {"name": "measurements", "columns": ["name"], "values": [["cpu"], ["MEM"]]}
+
+
 class Canned(BaseHTTPRequestHandler):
     """Remembers what it was asked, and by whom."""
 
@@ -31,9 +34,8 @@ class Canned(BaseHTTPRequestHandler):
         Canned.asked.append(query)
         Canned.accounts.append(self.headers.get("Authorization", ""))
         wrong = "DROP" in query
-        told = (
-            {"error": "not allowed"} if wrong else {"results": [{"series": [SERIES]}]}
-        )
+        series = [NAMES] if "SHOW" in query else [] if "MEM" in query else [SERIES]
+        told = {"error": "not allowed"} if wrong else {"results": [{"series": series}]}
         body = json.dumps(told).encode()
         self.send_response(403 if wrong else 200)
         self.send_header("Content-Length", str(len(body)))
@@ -76,6 +78,41 @@ def test_any_statement_can_be_asked(enos: Enos, url: str) -> None:
         "name,host,instance,unit,time,value",
         "cpu,control-1,,cores,1000,0.5",
     ]
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--from", "10m"), "--from"),
+        (("--to", "10m", "--every", "5"), "--to, --every"),
+        (("-m", "cpu", "--host", "a"), "--measure, --host"),
+    ],
+)
+def test_a_statement_is_not_given_together_with_what_it_would_not_heed(
+    enos: Enos, url: str, options: tuple[str, ...], named: str
+) -> None:
+    told = enos("metrics", "query", "--url", url, "SELECT * FROM cpu", *options)
+
+    assert told.code == 2
+    assert f"{named} cannot be given with a STATEMENT" in told.err
+
+
+def test_a_measure_that_does_not_exist_is_named_with_those_that_do(
+    enos: Enos, url: str
+) -> None:
+    told = enos("metrics", "query", "--url", url, "-m", "cpu", "-m", "cpuu")
+
+    assert told.code == 3
+    assert told.out == ""
+    assert "no measure is called `cpuu`" in told.err
+    assert "did you mean `cpu`? Known: `cpu`, `MEM`" in told.err
+
+
+def test_a_measure_without_points_in_that_time_is_said(enos: Enos, url: str) -> None:
+    told = enos("metrics", "query", "--url", url, "-m", "MEM")
+
+    assert (told.code, told.out) == (0, "")
+    assert "there are no points of `MEM` in that time" in told.err
 
 
 def test_what_the_database_refuses_is_said(enos: Enos, url: str) -> None:

@@ -2,7 +2,9 @@
 
 import json
 import re
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -96,9 +98,10 @@ def monitored(
     return session.directory.path
 
 
-def lanes(page: Path) -> dict[str, list[str]]:
-    """Return title → names of lines, of the lanes a page draws."""
-    found = re.search(r'id="timeline-data">(.*?)</script>', page.read_text(), re.DOTALL)
+def lanes(page: Path, place: str = "timeline") -> dict[str, list[str]]:
+    """Return title → names of lines, of the lanes a page draws in a place."""
+    pattern = rf'id="{place}-data">(.*?)</script>'
+    found = re.search(pattern, page.read_text(), re.DOTALL)
     assert found is not None
     drawn = json.loads(found[1])["lanes"]
     return {
@@ -126,6 +129,75 @@ def test_measures_outlive_their_database(
     assert "the report lacks the latest measures" in told.err
     assert lanes(Path("b.html")) == lanes(Path("a.html"))
     assert lanes(Path("b.html"))["CPU"] == ["compute-1", "control-1"]
+
+
+class Canned(BaseHTTPRequestHandler):
+    """A database that measures were brought up in again."""
+
+    def do_GET(self) -> None:
+        body = json.dumps(ANSWER).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Keep the test quiet."""
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Canned)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_measures_are_drawn_of_another_database_when_the_machines_are_gone(
+    enos: Enos, experiment: Path, url: str
+) -> None:
+    assert enos("--env", str(experiment), "backup").code == 0
+    archive = str(next(experiment.glob("*.tar.zst")))
+    plot = ("metrics", "plot", "demo", "-m", "cpu", "--url", url)
+
+    here = enos("--env", str(experiment), *plot, "-o", "a.html")
+    there = enos(*plot, "--archive", archive, "-o", "b.html")
+
+    assert (here.code, there.code) == (0, 0), here.err + there.err
+    assert lanes(Path("a.html")) == lanes(Path("b.html"))
+    assert lanes(Path("b.html"))["CPU"] == ["compute-1", "control-1"]
+    assert enos("metrics", "plot", "--archive", archive).code == 2
+
+
+def test_a_plan_of_a_plot_writes_no_page(enos: Enos, monitored: Path) -> None:
+    plot = ("--env", str(monitored), "metrics", "plot", "-m", "cpu", "-o", "m.html")
+
+    told = enos(*plot, "--dry-run")
+    assert told.code == 0
+    assert told.out.endswith("bytes → m.html\n")
+    assert not Path("m.html").exists()
+
+    found = json.loads(enos(*plot, "--json").out)
+    assert found == {"page": "m.html", "bytes": Path("m.html").stat().st_size}
+
+
+def test_a_run_has_its_own_measures_in_the_report(
+    enos: Enos, monitored: Path, shell: RecordingShell
+) -> None:
+    folder = monitored / "results" / "bench-2026-11-21T16-42-18-demo"
+    folder.mkdir()
+    (folder / "results.json").write_text(json.dumps([SCENARIO]))
+
+    assert enos("--env", str(monitored), "report", "-o", "a.html").code == 0
+
+    own = [call.stdin for call in shell.calls if "time >= 999000ms" in call.stdin]
+    assert len(own) == 1
+    assert "time <= 1003000ms" in own[0]
+    assert "rabbitmq_messages" in own[0]
+    run = lanes(Path("a.html"), "timeline-0")
+    assert list(run) == ["Benchmark demo, 16:42:18", "CPU"]
+    assert run["CPU"] == ["compute-1", "control-1"]
 
 
 def test_a_plot_needs_monitoring(enos: Enos, experiment: Path) -> None:

@@ -4,7 +4,10 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from enos.config.monitoring import Monitoring
+from enos.errors import MonitoringError
 from enos.metrics import grafana
 from enos.metrics.plan import MonitoringPlan, plan_monitoring
 from enos.report.lanes import USUAL
@@ -72,6 +75,14 @@ def test_a_grafana_that_runs_has_an_address() -> None:
 
     assert url == "http://10.0.0.2:3000"
     assert progress.decisions == []
+
+
+def test_a_grafana_that_stays_is_an_error() -> None:
+    shell = RecordingShell()
+    shell.on("ssh *", stderr="daemon is down", returncode=1)
+
+    with pytest.raises(MonitoringError, match="stays on control-1: daemon is down"):
+        grafana.remove(planned().database, shell)
 
 
 def test_without_its_image_a_decision_is_recorded_and_nothing_fails() -> None:

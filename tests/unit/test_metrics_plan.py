@@ -283,6 +283,44 @@ def test_what_agents_lost_within_the_span_is_told_and_not_what_they_lost_before(
     )
 
 
+def up(service: str, host: str, *values: float) -> Series:
+    points = tuple((100.0 + 5 * n, value) for n, value in enumerate(values))
+    return Series(
+        measure="service_up", host=host, instance=service, unit="", points=points
+    )
+
+
+def test_services_that_never_answered_are_named_and_those_that_did_once_are_not() -> (
+    None
+):
+    several = (
+        beats("a", *range(100, 161, 5)),
+        beats("b", *range(100, 161, 5)),
+        up("rabbitmq", "a", 0, 0, 0),
+        up("mariadb", "a", 0, 1, 0),
+        up("haproxy", "c", 0, 0, 0),
+    )
+    wanted = {"a": ["mariadb", "memcached"], "b": ["mariadb"], "c": ["rabbitmq"]}
+
+    assert gaps.silent(several, span("a", "b", "c"), wanted) == (
+        "memcached on a never answered",
+        "rabbitmq on a never answered",
+        "mariadb on b never answered",
+    )
+    short = replace(span("a"), end=115)
+    assert gaps.silent(several, short, wanted) == ()
+
+
+def test_a_service_that_is_not_deployed_is_not_asked() -> None:
+    found = accounts.accounts(
+        {"loadbalancer": ("a",), "memcached": ("a",)}, {"enable_haproxy": "no"}, {}
+    )
+
+    assert {host: list(several) for host, several in found.items()} == {
+        "a": ["memcached"]
+    }
+
+
 def test_machines_that_never_began_or_ended_early_have_gaps_to_the_ends() -> None:
     early = beats("early", *range(100, 131, 5))
 

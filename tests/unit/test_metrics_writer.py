@@ -33,7 +33,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, code: int, said: str) -> None:
     [
         ('{"error":"partial write: field type conflict: … dropped=3"}', 3),
         (
-            '{"error":"partial write: unable to parse x\\nunable to parse y dropped=0"}',
+            '{"error":"partial write: unable to parse\\nunable to parse y dropped=0"}',
             2,
         ),
         ('{"error":"partial write: points beyond retention policy dropped=99"}', 5),

@@ -13,7 +13,8 @@ import pytest
 
 from enos import plugins
 from enos.errors import MonitoringError, StateError
-from enos.phases import metrics, since
+from enos.metrics import grafana
+from enos.phases import agents, drawn, health, metrics, services, since
 from enos.phases.session import Session, Workshop, phase, starting
 from enos.testing import Answer, Call, FakeProvider, RecordingProgress, RecordingShell
 
@@ -115,6 +116,90 @@ def test_a_machine_that_was_not_measured_is_named_in_the_results(
         found.require()
 
 
+def test_a_service_that_never_answered_is_named_in_the_results(
+    tmp_path: Path,
+) -> None:
+    shell = RecordingShell()
+    with opened(tmp_path, shell) as (session, progress):
+        first, second = (host.name for host in session.testbed.hosts)
+        services.remember(session.directory, {first: ["rabbitmq"], "gone": ["mariadb"]})
+        beats(shell, first, second)
+        found = metrics.covered(session, tmp_path, time.time() - 20)
+
+    kept = json.loads((tmp_path / "metrics.json").read_text())
+    assert found is not None
+    assert (kept["ok"], kept["gaps"]) == (False, [])
+    assert kept["problem"] == f"rabbitmq on {first} never answered"
+    assert progress.warnings == [f"rabbitmq on {first} never answered"]
+    with pytest.raises(MonitoringError, match="rabbitmq"):
+        found.require()
+
+
+def test_the_measures_of_a_run_are_kept_with_it_as_finely_as_they_were_taken(
+    tmp_path: Path,
+) -> None:
+    shell, begin = RecordingShell(), time.time() - 20
+    with opened(tmp_path, shell) as (session, _):
+        beats(shell, *(host.name for host in session.testbed.hosts))
+        metrics.covered(session, tmp_path, begin)
+        asked = [call.stdin for call in shell.calls if "mean(" in call.stdin]
+
+    (lane,) = json.loads((tmp_path / drawn.FILE).read_text())
+    assert lane["title"] == "CPU"
+    assert len(lane["lines"][0]["points"]) == 31
+    assert len(asked) == 1
+    assert "time(1000ms)" in asked[0]
+    assert f"time >= {round((begin - 3) * 1000)}ms" in asked[0]
+
+
+def result(folder: Path, began: float, *, ok: bool | None = None) -> Path:
+    folder.mkdir(parents=True)
+    one = {
+        "name": "boot",
+        "plugin": "p",
+        "verdict": "",
+        "ok": True,
+        "durations": [],
+        "slas": [],
+        "began": began,
+        "seconds": 9.0,
+    }
+    (folder / "results.json").write_text(json.dumps([one]))
+    if ok is not None:
+        (folder / "metrics.json").write_text(json.dumps({"ok": ok}))
+        (folder / drawn.FILE).write_text("[]")
+    return folder
+
+
+def test_a_run_that_lacked_measures_at_its_end_is_asked_for_again(
+    tmp_path: Path,
+) -> None:
+    never = result(tmp_path / "never", 100.0)
+    partly = result(tmp_path / "partly", 200.0, ok=False)
+    result(tmp_path / "whole", 300.0, ok=True)
+    result(tmp_path / "not-begun", 0.0)
+    (result(tmp_path / "broken", 1.0) / "results.json").write_text("[")
+
+    assert list(drawn.lacking(tmp_path)) == [
+        (never, (100.0, 109.0)),
+        (partly, (200.0, 209.0)),
+    ]
+
+
+@pytest.mark.parametrize(("more", "removals"), [("", 1), (", grafana: true", 0)])
+def test_a_grafana_that_is_not_wanted_any_more_is_removed(
+    more: str, removals: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell = RecordingShell()
+    monkeypatch.setattr(agents, "bundles", lambda *_: {})
+    text = ON.replace("interval: 1s", f"interval: 1s{more}")
+    with opened(tmp_path, shell, text) as (session, _):
+        metrics.run(session)
+
+    asked = [call for call in shell.calls if call.stdin == grafana.REMOVAL]
+    assert len(asked) == removals
+
+
 def test_a_database_that_is_gone_ends_neither_the_run_nor_the_backup(
     tmp_path: Path,
 ) -> None:
@@ -154,13 +239,13 @@ def test_the_status_names_machines_that_are_silent(tmp_path: Path) -> None:
     with opened(tmp_path, shell) as (session, _):
         first, second = (host.name for host in session.testbed.hosts)
         beats(shell, first)
-        found = metrics.status(session)
+        found = health.status(session)
 
     assert [one.host for one in found] == [first, second]
     assert found[1].age is None
-    metrics.require(found[:1], 1)
+    health.require(found[:1], 1)
     with pytest.raises(MonitoringError, match=f"{second} had no sample for 3 s"):
-        metrics.require(found, 1)
+        health.require(found, 1)
 
 
 OFF = ON.replace("true", "false")
@@ -200,9 +285,12 @@ def test_measures_that_cannot_be_saved_are_not_removed(tmp_path: Path) -> None:
     shell = RecordingShell()
     shell.on("*PLACE PORT*", stderr="InfluxDB gives no backups", returncode=1)
     with opened(tmp_path, shell, OFF) as (session, _):
-        with pytest.raises(MonitoringError, match="gives no backups"):
+        with pytest.raises(MonitoringError, match="gives no backups") as failed:
             metrics.run(session)
 
+        assert "`destroy --hard`" in failed.value.hint
+        assert isinstance(failed.value.__cause__, MonitoringError)
+        assert failed.value.__cause__.hint != failed.value.hint
         assert session.directory.load().done(metrics.PHASE)
     assert not removed(shell)
 

@@ -1,7 +1,7 @@
-// Draws a time line: every lane a chart of uPlot, all with the same axis of time.
+// Draws time lines: every lane a chart of uPlot, all of one with the same axis of time.
 // Data as `enos.report.timeline.as_json` gives it; times in seconds after its origin.
 "use strict";
-(function () {
+function drawTimeline(root, data) {
   const GUTTER = 72, RIGHT = 12, ROW = 19, GAP = 3, PLOT = 110, AXIS = 34;
   // Okabe and Ito, "Color Universal Design" (2008): told apart by all kinds of eyes.
   const PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9",
@@ -14,8 +14,6 @@
   const BAD = "#d55e00";
   const FONT = "11px system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
 
-  const root = document.getElementById("timeline");
-  const data = JSON.parse(document.getElementById("timeline-data").textContent);
   const [first, last] = data.span;
   const pad = Math.max((last - first) * 0.004, 0.001);
   const whole = [first - pad, last + pad];
@@ -73,7 +71,7 @@
       if (refresh) refresh(u);
       u.setScale("x", {min: shown.min, max: shown.max});
     }
-    for (const button of document.querySelectorAll("#timeline .windows button"))
+    for (const button of root.querySelectorAll(".windows button"))
       button.classList.toggle("on", +button.dataset.min <= shown.min + 0.01 && Math.abs(button.dataset.max - shown.max) < 0.01
         && Math.abs(button.dataset.min - shown.min) < 0.01);
   }
@@ -102,7 +100,7 @@
         y: false, points: {show: kind === "plot", size: 6},
         drag: {x: true, y: false, setScale: false},
         focus: {prox: 16},
-        sync: {key: "time", setSeries: false,
+        sync: {key: root.id, setSeries: false,
                filters: {pub: (type) => type === "mousemove" || type === "mouseleave"}},
         bind: {dblclick: () => () => { zoom(...whole); return null; }},
       },
@@ -321,4 +319,7 @@
   fit();
   root.dataset.ready = data.lanes.length;
   zoom(...data.shown[0] === first && data.shown[1] === last ? whole : data.shown);
-})();
+}
+
+for (const root of document.querySelectorAll(".timeline"))
+  drawTimeline(root, JSON.parse(document.getElementById(root.id + "-data").textContent));

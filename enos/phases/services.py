@@ -1,0 +1,29 @@
+"""Which services agents are to ask on each machine, since OpenStack was deployed."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from enos.state.directory import Directory, write_atomically
+
+FILE = Path("metrics") / "services.json"
+
+
+def remember(directory: Directory, told: Mapping[str, Sequence[str]]) -> None:
+    """Keep host → names of services, in place of what was kept before."""
+    names = {host: sorted(services) for host, services in told.items()}
+    write_atomically(directory.path / FILE, json.dumps(names, indent=2) + "\n")
+
+
+def read(directory: Directory) -> Mapping[str, Sequence[str]]:
+    """Return host → names of services; empty before OpenStack is deployed."""
+    try:
+        kept = json.loads((directory.path / FILE).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return kept if isinstance(kept, dict) else {}
+
+
+def forget(directory: Directory) -> None:
+    """Begin anew: nothing is measured; harmless when repeated."""
+    (directory.path / FILE).unlink(missing_ok=True)
