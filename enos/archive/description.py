@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import IO, Any
 
-from enos.archive.manifest import OK, HostReport, Manifest
+from enos.archive.manifest import NO_SUM, OK, HostReport, Manifest
 from enos.archive.read import visit
 from enos.state.journal import Timing, timings
 
@@ -52,7 +52,7 @@ class Description:
         size: bytes of the file; `content` of the members unpacked.
         began: time of the journal's first event, UTC, empty without a journal;
             likewise `ended` of its last.
-        notes: results that are there and could not be read.
+        notes: results that are there and could not be read, and other reservations.
 
     """
 
@@ -179,7 +179,7 @@ def _description(path: Path, manifest: Manifest, findings: _Findings) -> Descrip
         phases=tuple(phases),
         scenarios=tuple(findings.scenarios),
         network=tuple(findings.links),
-        notes=tuple(findings.notes),
+        notes=(*findings.notes, *(() if manifest.sealed else (NO_SUM,))),
     )
 
 

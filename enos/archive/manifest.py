@@ -1,10 +1,13 @@
 r"""What an archive says about itself: each member, each host, what was left out.
 
-`manifest.json` is the last member, because sizes and sums are known only once
+`manifest.json` comes after all it lists, because sizes and sums are known only once
 everything has been streamed. Paths are relative to the archive's one top folder, so
-`jq -r '.members[] | "\(.sha256)  \(.path)"' manifest.json | sha256sum -c` works.
+`jq -r '.members[] | "\(.sha256)  \(.path)"' manifest.json | sha256sum -c` works. The
+last member is the manifest's own sum, for what it says of hosts and of what was left
+out is in no other member: `sha256sum -c manifest.json.sha256`.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -13,8 +16,11 @@ from typing import Any
 from enos.errors import ArchiveError
 
 FORMAT = "enos-archive"
-VERSION = 1
+VERSION = 2
+UNSEALED = 1  # the version without a sum of the manifest
 NAME = "manifest.json"
+SEAL = f"{NAME}.sha256"
+NO_SUM = f"no sum vouches for its `{NAME}`: an earlier enos wrote it"
 OK, PARTIAL, UNREACHABLE = "ok", "partial", "unreachable"
 
 
@@ -71,6 +77,7 @@ class Manifest:
         created: UTC, ISO 8601.
         experiment: name of the experiment, also of the archive's top folder.
         versions: of enos and of all that took part.
+        version: of the archive's format; 1 has no sum of the manifest.
 
     """
 
@@ -80,6 +87,12 @@ class Manifest:
     hosts: tuple[HostReport, ...] = ()
     withheld: tuple[Withheld, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
+    version: int = VERSION
+
+    @property
+    def sealed(self) -> bool:
+        """Tell whether a sum of the manifest is in the archive."""
+        return self.version > UNSEALED
 
     @property
     def complete(self) -> bool:
@@ -89,18 +102,25 @@ class Manifest:
 
 def to_text(manifest: Manifest) -> str:
     """Return the manifest as the JSON text that is archived."""
-    head = {"format": FORMAT, "version": VERSION, "complete": manifest.complete}
-    return json.dumps(head | asdict(manifest), indent=1) + "\n"
+    plain = asdict(manifest)
+    first = {"format": FORMAT, "version": VERSION, "complete": manifest.complete}
+    return json.dumps(first | plain, indent=1) + "\n"
+
+
+def seal(text: bytes) -> bytes:
+    """Return the content of `SEAL` for a manifest, as sha256sum(1) reads it."""
+    return f"{hashlib.sha256(text).hexdigest()}  {NAME}\n".encode()
 
 
 def from_text(text: str) -> Manifest:
     """Return the manifest that `to_text` wrote; raises ArchiveError for any other."""
     try:
         plain = json.loads(text)
-        if plain["format"] != FORMAT or plain["version"] != VERSION:
+        known = range(UNSEALED, VERSION + 1)
+        if plain["format"] != FORMAT or plain["version"] not in known:
             raise ArchiveError(
                 f"its format is `{plain['format']}` version {plain['version']}, this "
-                f"enos reads `{FORMAT}` version {VERSION}",
+                f"enos reads `{FORMAT}` up to version {VERSION}",
                 hint="use the enos that wrote the archive",
             )
         return _manifest(plain)
@@ -122,6 +142,7 @@ def _manifest(plain: Mapping[str, Any]) -> Manifest:
             for left_out in plain["withheld"]
         ),
         versions={str(key): str(value) for key, value in plain["versions"].items()},
+        version=int(plain["version"]),
     )
 
 

@@ -14,12 +14,12 @@ from typing import IO
 
 import zstandard
 
-from enos.archive.manifest import NAME, Manifest, from_text
+from enos.archive.manifest import NAME, SEAL, Manifest, from_text, seal
 from enos.archive.names import fault, printable
 from enos.archive.part import COMPRESSIONS, COPY, Compression
 from enos.errors import ArchiveError
 
-LONGEST_MANIFEST = 256 << 20
+LONGEST = {NAME: 256 << 20, SEAL: 1 << 10}  # bytes
 AGAIN = "fetch it again from where it was made, or make another with `enos backup`"
 _BROKEN = (
     *(tarfile.TarError, zstandard.ZstdError, zlib.error, lzma.LZMAError),
@@ -85,17 +85,18 @@ def verify(path: Path) -> Verification:
 def visit(path: Path, look: Callable[[str, int, IO[bytes]], None]) -> Manifest:
     """Show each member, path below the top folder, size and content; not the manifest.
 
-    Returns the manifest. Raises ArchiveError as `verify` does, naming the last member
-    that could be read.
+    Returns the manifest, which is as its own sum says. Raises ArchiveError as `verify`
+    does, naming the last member that could be read.
     """
-    manifest, last = None, ""
+    told: dict[str, bytes] = {}
+    last = ""
     with _opened(path) as stream:
         try:
             with tarfile.open(fileobj=stream, mode="r|", bufsize=COPY) as tar:
                 for name, info, data in _members(path, tar):
                     last = name
-                    if name == NAME:
-                        manifest = _read_manifest(path, info.size, data)
+                    if name in LONGEST:
+                        told[name] = _whole(path, name, info.size, data)
                     else:
                         look(name, info.size, data)
                     drain(data)
@@ -103,13 +104,9 @@ def visit(path: Path, look: Callable[[str, int, IO[bytes]], None]) -> Manifest:
                 pass  # the compressor's own check comes at the very end
         except _BROKEN as broken:
             raise _damaged(path, last, broken) from broken
-    if manifest is None:
-        raise ArchiveError(
-            f"`{path}` ends without its `{NAME}`: it was cut short, damaged, or not "
-            "written by enos",
-            hint=AGAIN,
-        )
-    return manifest
+    if NAME not in told:
+        raise _without(path, NAME)
+    return _manifest(path, told[NAME], told.get(SEAL))
 
 
 def drain(data: IO[bytes]) -> None:
@@ -122,15 +119,35 @@ def drain(data: IO[bytes]) -> None:
         pass
 
 
-def _read_manifest(path: Path, size: int, data: IO[bytes]) -> Manifest:
-    """Return the manifest; raises ArchiveError naming the archive."""
-    if size > LONGEST_MANIFEST:
-        raise ArchiveError(f"the manifest of `{path}` is {size >> 20} MiB", hint=AGAIN)
-    text = data.read().decode("utf-8", "replace")
+def _whole(path: Path, name: str, size: int, data: IO[bytes]) -> bytes:
+    if size > LONGEST[name]:
+        raise ArchiveError(f"the `{name}` of `{path}` has {size} bytes", hint=AGAIN)
+    return data.read()
+
+
+def _manifest(path: Path, text: bytes, sealed: bytes | None) -> Manifest:
+    """Return the manifest, held against its sum; raises ArchiveError."""
     try:
-        return from_text(text)
+        manifest = from_text(text.decode("utf-8", "replace"))
     except ArchiveError as bad:
         raise ArchiveError(f"`{path}`: {bad.message}", hint=bad.hint) from bad
+    if sealed is None and manifest.sealed:
+        raise _without(path, SEAL)
+    if sealed not in (None, seal(text)):
+        raise ArchiveError(
+            f"the `{NAME}` of `{path}` is not as it was written: `{SEAL}` has another "
+            "sum",
+            hint=AGAIN,
+        )
+    return manifest
+
+
+def _without(path: Path, name: str) -> ArchiveError:
+    return ArchiveError(
+        f"`{path}` ends without its `{name}`: it was cut short, damaged, or not "
+        "written by enos",
+        hint=AGAIN,
+    )
 
 
 def _members(

@@ -20,7 +20,15 @@ from threading import Event
 
 from enos.archive.harvest import Harvest, Stopped
 from enos.archive.intake import Intake
-from enos.archive.manifest import NAME, OK, HostReport, Manifest, to_text
+from enos.archive.manifest import (
+    NAME,
+    OK,
+    SEAL,
+    HostReport,
+    Manifest,
+    seal,
+    to_text,
+)
 from enos.archive.part import Compression, Part, compression_for, join
 from enos.archive.plan import BackupPlan, HostPlan
 from enos.archive.redaction import SHORTEST, Secrets, prepare
@@ -216,7 +224,8 @@ def _finish(
     last = work.folder / "last.part"
     text = to_text(manifest).encode()
     with Part(last, work.compression, top=work.plan.name) as part:
-        part.add(NAME, BytesIO(text), size=len(text))
+        for name, content in ((NAME, text), (SEAL, seal(text))):
+            part.add(name, BytesIO(content), size=len(content))
         part.end()
     whole = work.folder / "whole"
     with (

@@ -81,5 +81,6 @@ def verified(path: Path) -> dict[str, Any]:
         "members": len(manifest.members),
         "bytes": sum(member.size for member in manifest.members),
         "complete": manifest.complete,
+        "sealed": manifest.sealed,
         "hosts": {host.name: host.status for host in manifest.hosts},
     }

@@ -1,3 +1,4 @@
+import hashlib
 import io
 import json
 import tarfile
@@ -8,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from enos.archive import describe, plan_backup, verify, write
+from enos.archive.manifest import NO_SUM
 from enos.archive.names import fault
 from enos.errors import ArchiveError
 from enos.testing.recording import RecordingProgress, RecordingShell
@@ -119,9 +121,7 @@ def test_no_damage_passes_for_the_original(
         found = verify(hurt)
     except ArchiveError:
         return
-    members = {one.path: one for one in found.manifest.members}
-    unharmed = members == {one.path: one for one in original.manifest.members}
-    assert unharmed or not found.ok
+    assert found.manifest == original.manifest or not found.ok
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,8 @@ def test_what_is_no_archive_is_refused(tmp_path: Path, reader: type) -> None:
     [
         ("[]", "cannot be read: TypeError"),
         ("{", "cannot be read: JSONDecodeError"),
-        ('{"format": "enos-archive", "version": 2}', "version 2, this enos reads"),
+        ('{"format": "enos-archive", "version": 3}', "version 3, this enos reads"),
+        ('{"format": "enos-archive", "version": "2"}', "version 2, this enos reads"),
         ('{"format": "enos-archive", "version": 1}', "cannot be read: KeyError"),
     ],
 )
@@ -201,11 +202,82 @@ def test_a_manifest_of_another_kind_is_refused(
     assert refused.value.hint
 
 
-def test_the_manifest_can_be_checked_with_sha256sum(tmp_path: Path) -> None:
-    with tarfile.open(archive(tmp_path)) as source:
+UNREACHABLE = {"name": "c1", "status": "unreachable", "missing": [], "reasons": []}
+LOGS = {"path": "hosts/c1/logs/a.log", "reason": "it is a symbolic link", "host": "c1"}
+
+
+def manifest_of(saved: Path) -> dict[str, object]:
+    with tarfile.open(saved) as source:
         text = source.extractfile("enos-demo/manifest.json")
         assert text is not None
-        plain = json.load(text)
+        plain: dict[str, object] = json.load(text)
+    return plain
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("hosts", [UNREACHABLE]),
+        ("withheld", [LOGS]),
+        ("versions", {"enos": "1"}),
+        ("created", "2020-01-01T00:00:00+00:00"),
+        ("complete", False),
+        ("version", 1),
+    ],
+)
+@pytest.mark.parametrize("reader", [verify, describe])
+def test_a_manifest_that_says_something_else_is_refused(
+    tmp_path: Path, reader: type, key: str, told: object
+) -> None:
+    saved = archive(tmp_path)
+    changed = json.dumps(manifest_of(saved) | {key: told}, indent=1) + "\n"
+
+    with pytest.raises(ArchiveError, match="is not as it was written") as refused:
+        reader(rewritten(saved, manifest=changed.encode()))
+
+    assert refused.value.exit_code == 12
+    assert "manifest.json" in refused.value.message
+
+
+def test_an_archive_that_lost_the_sum_of_its_manifest_is_refused(
+    tmp_path: Path,
+) -> None:
+    saved = archive(tmp_path)
+    with pytest.raises(
+        ArchiveError, match=r"ends without its `manifest\.json\.sha256`"
+    ):
+        verify(rewritten(saved, **{"manifest.json": None}))
+    with pytest.raises(ArchiveError, match=r"`manifest\.json\.sha256` .* 1025 bytes"):
+        verify(rewritten(saved, **{"manifest.json": b"0" * 1025}))
+
+
+def test_an_archive_from_before_manifests_had_a_sum_is_read_and_told_of(
+    tmp_path: Path,
+) -> None:
+    saved = archive(tmp_path)
+    plain = manifest_of(saved)
+    older = json.dumps(plain | {"version": 1}).encode()
+    old = rewritten(saved, **{"manifest": older, "manifest.json": None})
+
+    found = verify(old)
+
+    assert found.ok
+    assert not found.manifest.sealed
+    assert found.manifest.members == verify(saved).manifest.members
+    assert describe(old).notes == (NO_SUM,)
+    assert describe(saved).notes == ()
+
+
+def test_the_manifest_can_be_checked_with_sha256sum(tmp_path: Path) -> None:
+    saved = archive(tmp_path)
+    with tarfile.open(saved) as source:
+        source.extractall(tmp_path / "there", filter="data")
+        assert source.getnames()[-1] == "enos-demo/manifest.json.sha256"
+    there = tmp_path / "there" / "enos-demo"
+    told = (there / "manifest.json.sha256").read_text()
+    digest = hashlib.sha256((there / "manifest.json").read_bytes()).hexdigest()
+    assert told == f"{digest}  manifest.json\n"
+    plain = json.loads((there / "manifest.json").read_text())
     assert plain["format"] == "enos-archive"
     assert plain["complete"] is True
     assert [one["path"] for one in plain["members"]] == [

@@ -162,7 +162,10 @@ def test_everything_is_archived_without_its_secrets(
     assert found["enos-demo/hosts/c1/facts/uname.txt"] == "Linux control-1 6.1\n"
     assert found["enos-demo/state.json"] == '{"admin_password": "[redacted]"}\n'
     assert "provider" not in "".join(found)
-    assert list(found)[-1] == "enos-demo/manifest.json"
+    assert list(found)[-2:] == [
+        "enos-demo/manifest.json",
+        "enos-demo/manifest.json.sha256",
+    ]
 
 
 def test_an_archive_just_written_verifies(
