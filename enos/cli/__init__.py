@@ -5,11 +5,11 @@ import importlib
 import sys
 import traceback
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import click
 
+from enos.cli.options import everywhere
 from enos.errors import CapabilityError, EnosError
 
 COMMANDS = {
@@ -76,12 +76,7 @@ class Lazy(click.Group):
     cls=Lazy,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.option(
-    "-e", "--env", type=click.Path(path_type=Path), help="Experiment directory."
-)
-@click.option("-q", "-s", "--quiet", "--silent", is_flag=True, help="Errors only.")
-@click.option("-v", "--verbose", count=True, help="Say more; twice for all.")
-@click.option("--dry-run", is_flag=True, help="Print the plan, touch nothing.")
+@everywhere
 @click.version_option(package_name="enos", prog_name="enos")
 @click.pass_context
 def cli(context: click.Context, /, **outer: Any) -> None:  # noqa: ANN401 - click's values

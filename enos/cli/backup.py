@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from enos.cli import telling
 from enos.cli.opening import opened
 from enos.cli.options import Options, common
 
@@ -22,10 +23,14 @@ from enos.cli.options import Options, common
     "--restore-metrics", "measures", type=click.Path(path_type=Path), metavar="FILE",
     help="Bring the measures of an archive up again instead, in an InfluxDB here.",
 )  # fmt: skip
-@click.option("--to", metavar="URL", help="Write them into that InfluxDB 1.x.")
+@click.option(
+    "--to", metavar="URL",
+    help="With --restore-metrics: write them into that InfluxDB 1.x.",
+)  # fmt: skip
 @click.option(
     "--data", type=click.Path(path_type=Path),
-    help="Folder of the InfluxDB here, by default named after FILE.",
+    help="With --restore-metrics: folder of the InfluxDB here, by default named after "
+    "FILE.",
 )  # fmt: skip
 @common
 def command(
@@ -37,32 +42,54 @@ def command(
     data: Path | None,
 ) -> None:
     """Collect logs, configuration, results and versions from all hosts."""
+    if sum(one is not None for one in (folder, verify, measures)) > 1:
+        told = "choose one of --backup_dir, --verify and --restore-metrics"
+        raise click.UsageError(told)
+    if measures is None and (to or data):
+        raise click.UsageError("--to and --data go with --restore-metrics")
+    if to and data:
+        raise click.UsageError("choose one of --to and --data")
+    if measures is not None:
+        _restore(options, measures, to, data)
+    elif verify is not None:
+        _verify(options, verify)
+    else:
+        _write(options, folder)
+
+
+def _write(options: Options, folder: Path | None) -> None:
     from enos import archive
     from enos.phases import backup
 
-    if measures is not None:
-        _restore(options, measures, to, data)
-        return
-    if verify is not None:
-        found = backup.verified(verify)
-        if options.json:
-            options.console.result_json(found)
-        else:
-            options.console.result(
-                f"{verify}: {found['members']} members as they were written, "
-                f"{'complete' if found['complete'] else 'partial'}"
-            )
-        return
     with opened(options) as session:
         if options.dry_run:
-            lines = archive.as_lines(backup.planned(session))
-            options.console.result("\n".join(lines))
+            telling.plan(options, archive.as_lines(backup.planned(session)))
             return
         written = backup.run(session, folder)
-    options.console.result(str(written.archive))
-    if written.measured:
-        written.measured.require()
-    options.console.next_command("enos destroy --hard")
+    measured = written.measured
+    complete = measured is None or measured.ok
+    after = telling.following(options, "destroy", "--hard") if complete else ""
+    if not options.json:
+        options.console.result(str(written.archive))
+    told = measured.to_json() if measured else None
+    telling.done(options, "backup", written.archive, after=after, measured=told)
+    if measured:
+        measured.require()
+
+
+def _verify(options: Options, file: Path) -> None:
+    from enos.archive.manifest import NO_SUM
+    from enos.phases import backup
+
+    found = backup.verified(file)
+    if options.json:
+        options.console.result_json(found)
+    else:
+        options.console.result(
+            f"{file}: {found['members']} members as they were written, "
+            f"{'complete' if found['complete'] else 'partial'}"
+            f"{'' if found['sealed'] else f'; {NO_SUM}'}"
+        )
 
 
 def _restore(
@@ -74,7 +101,12 @@ def _restore(
     console = options.console
     word = os.environ.get(PASSWORD, "")
     place = restore.Place(to=to, password=word, data=data, cache=options.cache)
+    if options.dry_run:
+        telling.plan(options, restore.planned(measures, place))
+        return
     with console.drawing():
         url = restore.run(measures, place, console)
-    console.result(url)
-    console.next_command(f"enos metrics query --url {url}")
+    if not options.json:
+        console.result(url)
+    after = f"enos metrics query --url {url}"
+    telling.done(options, "backup --restore-metrics", url, after=after)

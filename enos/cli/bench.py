@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from enos.cli import telling
 from enos.cli.opening import opened
 from enos.cli.options import Options, common
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from enos.phases.bench import Outcome
 
@@ -36,16 +37,15 @@ def command(
     if events and no_events:
         raise click.UsageError("choose one of --events and --no-events")
     if options.dry_run:
-        options.console.result("\n".join(bench.plan(bench.load(workload))))
-        if not no_events:
-            _foresee(options, events)
+        several = () if no_events else _foreseen(options, events)
+        telling.plan(options, (*bench.plan(bench.load(workload)), *several))
         return
     with opened(options) as session:
         asked = Timeline() if no_events else meanwhile.asked(session, events)
         outcome = bench.run(session, workload, asked)
     _tell(outcome, options)
     _judge(outcome, options)
-    options.console.next_command("enos backup")
+    options.console.next_command(telling.following(options, "backup"))
 
 
 def _judge(outcome: "Outcome", options: Options) -> None:
@@ -76,18 +76,20 @@ def _judge(outcome: "Outcome", options: Options) -> None:
         raise failures[0]
 
 
-def _foresee(options: Options, file: Path | None) -> None:
-    """Print what the events would do, when there is an experiment to ask."""
+def _foreseen(options: Options, file: Path | None) -> "Sequence[str]":
+    """Return what the events would do, when there is an experiment to ask."""
     from enos.errors import StateError
     from enos.phases import events
 
     try:
-        with opened(options, lock=False, reread=False) as session:
+        with opened(options) as session:
             asked = events.asked(session, file)
-            if asked.events:
-                options.console.result(events.text(events.planned(session, asked)))
+            if not asked.events:
+                return ()
+            return events.text(events.planned(session, asked)).splitlines()
     except StateError as nothing:
         options.console.decision(f"the events cannot be planned: {nothing}")
+        return ()
 
 
 def _tell(outcome: "Outcome", options: Options) -> None:

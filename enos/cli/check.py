@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from enos.cli import telling
 from enos.cli.options import EXPERIMENT_FILE, Options, common
 
 
@@ -30,5 +31,8 @@ def command(options: Options, *, file: Path, schema: bool) -> None:
             progress=console,
         )
         told = check.run(content.find("topologies", file), tools)
-    console.result(told)
-    console.next_command(f"enos deploy -f {file}")
+    if options.json:
+        console.result_json(told.values)
+    else:
+        console.result(told.text)
+    console.next_command(telling.following(options, "deploy", "-f", str(file)))

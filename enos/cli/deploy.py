@@ -4,8 +4,11 @@ from pathlib import Path
 
 import click
 
+from enos.cli import telling
 from enos.cli.opening import begun
 from enos.cli.options import EXPERIMENT_FILE, Options, common
+
+PHASES = ("up", "metrics", "os", "init")
 
 
 @click.command("deploy")
@@ -17,15 +20,17 @@ def command(options: Options, file: Path) -> None:
     What is there already is left alone: an interrupted deployment goes on.
     """
     from enos import content
-    from enos.phases import init, install, metrics, up
+    from enos.phases import dryrun, init, install, metrics, up
 
     with begun(options, content.find("topologies", file)) as session:
         if options.dry_run:
-            options.console.result("\n".join(up.plan(session)))
+            telling.plan(options, dryrun.everything(session))
             return
         up.run(session)
         up.make_current(session, options.cwd)
         metrics.run(session)
         install.run(session, again=False)
         init.run(session)
-    options.console.next_command("enos tc")
+        phases = telling.facts(session, *PHASES)
+    after = telling.following(options, "tc")
+    telling.done(options, "deploy", session.directory.path, after=after, phases=phases)

@@ -2,6 +2,7 @@
 
 import click
 
+from enos.cli import telling
 from enos.cli.opening import opened
 from enos.cli.options import Options, common
 
@@ -18,12 +19,16 @@ def command(options: Options, hard: bool) -> None:  # noqa: FBT001 - click's fla
 
     with opened(options, reread=False) as session:
         if options.dry_run:
-            for line in destroy.plan(session, hard=hard):
-                options.console.result(line)
-        elif hard:
+            telling.plan(options, destroy.plan(session, hard=hard))
+            return
+        if hard:
             destroy.release(session)
         else:
             destroy.openstack(session)
-    if not options.dry_run:
-        next_one = "enos up" if hard else "enos os"
-        options.console.next_command(f"{next_one}, or read `{session.directory.path}`")
+        source = session.directory.load().source
+    folder = session.directory.path
+    options.console.decision(f"results, logs and journal stay in `{folder}`")
+    again = telling.anew(options, source, "up")
+    after = again if hard else telling.following(options, "os")
+    did = "destroy --hard" if hard else "destroy"
+    telling.done(options, did, folder, after=after)

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from enos import plugins
-from enos.cli.options import Options, common
+from enos.cli import telling
+from enos.cli.options import EXPERIMENT, Options, common
 from enos.errors import CapabilityError
 from enos.process import LocalShell
 from enos.provider import Check, Surroundings
@@ -41,6 +42,10 @@ def command(options: Options, provider: str) -> None:
             f"this machine lacks: {', '.join(missing)}",
             hint="each line above that says `miss` ends with its fix",
         )
+    chosen = () if provider == "local" else ("--provider", provider)
+    begun = (options.cwd / EXPERIMENT).exists()
+    after = ("check",) if begun else ("new", *chosen)
+    options.console.next_command(telling.following(options, *after))
 
 
 def _programs() -> tuple[Check, ...]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from enos.cli import telling
 from enos.cli.opening import begun, opened
 from enos.cli.options import Options, common
 
@@ -37,7 +38,7 @@ def list_(options: Options, file: Path | None) -> None:
     """Tell which images the experiment needs, and which are there."""
     from enos.phases import images
 
-    with _session(options, file) as session:
+    with _session(options, file, only_look=True) as session:
         rows = images.listing(session)
     if options.json:
         options.console.result_json([row.to_json() for row in rows])
@@ -55,13 +56,13 @@ def build(options: Options, file: Path | None) -> None:
 
     with _session(options, file) as session:
         if options.dry_run:
-            rows = images.listing(session)
-            options.console.result("\n".join(row.reference for row in rows))
+            telling.plan(options, images.foretold(session))
             return
         done = images.make(session)
+        source = session.directory.load().source
     if options.json:
         options.console.result_json(dict(done.digests))
-    options.console.next_command("enos up")
+    options.console.next_command(telling.anew(options, source, "up"))
 
 
 @command.command("push")
@@ -73,8 +74,15 @@ def push(options: Options, registry: str, file: Path | None, *, insecure: bool) 
     """Push the images of the experiment to a REGISTRY (host:port)."""
     from enos.phases import images
 
+    there = _registry(registry, insecure=insecure)
     with _session(options, file) as session:
-        sent = images.send_all(session, _registry(registry, insecure=insecure))
+        if options.dry_run:
+            telling.plan(options, images.foretold_push(session, there))
+            return
+        sent = images.send_all(session, there)
+    if options.json:
+        options.console.result_json(list(sent))
+        return
     for reference in sent:
         options.console.result(reference)
 
@@ -120,6 +128,14 @@ def sync(
             place,
             dry_run=options.dry_run,
         )
+    if options.json:
+        names = {"copied": plan.copies, "removed": plan.removals}
+        told = {
+            word: [f"{repository}:{tag}" for repository, tag in pairs]
+            for word, pairs in names.items()
+        }
+        options.console.result_json(told)
+        return
     for sign, pairs in (("+", plan.copies), ("-", plan.removals)):
         for repository, tag in pairs:
             options.console.result(f"{sign} {repository}:{tag}")
@@ -159,14 +175,17 @@ def prune(options: Options, experiments: tuple[Path, ...]) -> None:
 
 
 @contextmanager
-def _session(options: Options, file: Path | None) -> "Iterator[Session]":
+def _session(
+    options: Options, file: Path | None, *, only_look: bool = False
+) -> "Iterator[Session]":
     from enos import content
 
     if file is None:
         with opened(options) as session:
             yield session
     else:
-        with begun(options, content.find("topologies", file)) as session:
+        found = content.find("topologies", file)
+        with begun(options, found, only_look=only_look) as session:
             yield session
 
 

@@ -2,6 +2,7 @@
 
 import click
 
+from enos.cli import telling
 from enos.cli.opening import opened
 from enos.cli.options import Options, common
 
@@ -14,7 +15,9 @@ def command(options: Options) -> None:
 
     with opened(options) as session:
         if options.dry_run:
-            options.console.result("\n".join(init.plan(session)))
-        else:
-            init.run(session)
-    options.console.next_command("enos tc")
+            telling.plan(options, init.plan(session))
+            return
+        init.run(session)
+        phases = telling.facts(session, "init")
+    after = telling.following(options, "tc")
+    telling.done(options, "init", session.directory.path, after=after, phases=phases)

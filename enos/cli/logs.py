@@ -4,6 +4,7 @@ import shlex
 
 import click
 
+from enos.cli import telling
 from enos.cli.opening import opened
 from enos.cli.options import Options, common
 from enos.cli.ssh import replace_by
@@ -12,13 +13,17 @@ from enos.cli.ssh import replace_by
 @click.command("logs")
 @click.argument("service")
 @click.option("--host", "where", metavar="HOST|ROLE|GROUP", help="Only there.")
-@click.option("-n", "--lines", default=50, show_default=True, help="Of each file.")
+@click.option(
+    "-n", "--lines", default=50, show_default=True, help="Lines of each file."
+)
 @click.option("-f", "--follow", is_flag=True, help="Go on as the logs grow; one host.")
 @common
 def command(
     options: Options, service: str, *, where: str | None, lines: int, follow: bool
 ) -> None:
     """Print the last log lines of SERVICE: `nova`, `nova-api` or `nova_libvirt`."""
+    if follow and options.json:
+        raise click.UsageError("choose one of --follow and --json")
     from enos.phases import logs
     from enos.remote import ssh_argv
 
@@ -27,8 +32,8 @@ def command(
         hosts = logs.hosts_of(everywhere, where) if where else everywhere.hosts
         argv = logs.command(service, lines=lines, follow=follow)
         if options.dry_run:
-            for host in hosts:
-                options.console.result(shlex.join(ssh_argv(host, argv)))
+            lines_of = (shlex.join(ssh_argv(host, argv)) for host in hosts)
+            telling.plan(options, lines_of)
             return
         found = logs.read(session, hosts, service, lines=0 if follow else lines)
         sockets = session.directory.sockets

@@ -8,13 +8,13 @@ from typing import NoReturn
 import click
 
 from enos.cli.opening import opened
-from enos.cli.options import Options, common
+from enos.cli.options import Options, common_without_json
 
 
 @click.command("ssh")
 @click.argument("where", metavar="HOST|ROLE|GROUP")
 @click.argument("words", nargs=-1, metavar="[-- COMMAND...]")
-@common
+@common_without_json
 def command(options: Options, where: str, words: tuple[str, ...]) -> None:
     """Log in to a host, or run a command there as root.
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from enos.cli import telling
 from enos.cli.opening import begun
 from enos.cli.options import EXPERIMENT_FILE, Options, common
 
@@ -14,13 +15,15 @@ from enos.cli.options import EXPERIMENT_FILE, Options, common
 def command(options: Options, file: Path) -> None:
     """Get the machines of an experiment, with all they need before OpenStack."""
     from enos import content
-    from enos.phases import metrics, up
+    from enos.phases import dryrun, metrics, up
 
     with begun(options, content.find("topologies", file)) as session:
         if options.dry_run:
-            options.console.result("\n".join(up.plan(session)))
+            telling.plan(options, dryrun.machines(session))
             return
         up.run(session)
         up.make_current(session, options.cwd)
         metrics.run(session)
-    options.console.next_command("enos os")
+        phases = telling.facts(session, "up", "metrics")
+    after = telling.following(options, "os")
+    telling.done(options, "up", session.directory.path, after=after, phases=phases)

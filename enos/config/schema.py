@@ -10,10 +10,15 @@ from pydantic import AliasChoices, BeforeValidator, Field, WithJsonSchema
 
 from enos.config.monitoring import MonitoringSection
 from enos.config.sections import Constraints, Guest, Images, Registry
-from enos.config.values import Strict, Whole, text, typed
+from enos.config.values import Strict, Whole, sourced, text, typed
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 RELEASES = ("2025.1", "2025.2", "2026.1")
+WORDS = {
+    "registry": ("none", "internal", "external"),
+    "images": ("auto", "pull", "build"),
+}
+"""Section → words that may stand for it."""
 ROLES: dict[str, Any] = {
     "type": "object",
     "additionalProperties": {"type": ["integer", "object", "array"], "minimum": 1},
@@ -97,10 +102,10 @@ class ExperimentFile(Strict):
         description="Where the machines get container images from.",
         examples=["internal"],
     )
-    images: Images = Field(
+    images: Annotated[Images, BeforeValidator(sourced)] = Field(
         default=Images(),
         description="Where the container images come from.",
-        examples=[{"source": "build"}],
+        examples=["build"],
     )
     virt: Literal["qemu", "kvm", "fake"] = Field(
         default="qemu",
@@ -167,9 +172,10 @@ def experiment_schema() -> dict[str, Any]:
     that have no effect as deprecated.
     """
     schema = ExperimentFile.model_json_schema(mode="validation")
-    short = {"type": "string", "enum": ["none", "internal", "external"]}
     keys = schema["properties"]
-    keys["registry"] = {"anyOf": [short, keys["registry"]]}
+    for name, words in WORDS.items():
+        short = {"type": "string", "enum": list(words)}
+        keys[name] = {"anyOf": [short, keys[name]]}
     keys["release"]["anyOf"] = [{"enum": [*RELEASES, *map(float, RELEASES)]}]
     for told_apart in ("enum", "type"):
         keys["release"].pop(told_apart)

@@ -183,12 +183,13 @@ class Constraints(Strict):
     exclude: Names = Field(
         default=[],
         validation_alias=AliasChoices("except", "exclude"),
-        description="Groups the defaults leave alone.",
+        description="Groups or roles the defaults leave alone.",
         examples=[["grp3"]],
     )
     groups: Names = Field(
         default=[],
-        description="The only groups the defaults hold between; empty for all.",
+        description="The only groups the defaults hold between; roles named here count "
+        "as groups. Empty for all groups.",
         examples=[["grp1", "grp2"]],
     )
     network: str = Field(
@@ -244,7 +245,7 @@ class Registry(Strict):
 
 
 class Images(Strict):
-    """Where the container images of OpenStack come from."""
+    """Where OpenStack's container images come from; a word stands for `source`."""
 
     source: Literal["auto", "pull", "build"] = Field(
         default="auto",

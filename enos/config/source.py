@@ -157,7 +157,10 @@ def _text(path: Path) -> str:
         hint = "name a file with `-f`, or write one with `enos new`"
         raise ConfigError(f"there is no file `{path}`", hint=hint) from None
     except OSError as error:
-        raise ConfigError(f"`{path}` cannot be read: {error.strerror}") from None
+        hint = "name a file that this account may read"
+        raise ConfigError(
+            f"`{path}` cannot be read: {error.strerror}", hint=hint
+        ) from None
     except UnicodeDecodeError as error:
         hint = f"byte {error.start} is not UTF-8; save the file as UTF-8"
         raise ConfigError(f"`{path}` is not a text file", hint=hint) from None

@@ -40,6 +40,11 @@ def typed(value: object) -> object:
     return {"type": value} if isinstance(value, str) else value
 
 
+def sourced(value: object) -> object:
+    """Return a section for a word that stands for its `source`."""
+    return {"source": value} if isinstance(value, str) else value
+
+
 def text(value: object) -> object:
     """Return a number as it was written."""
     return str(value) if isinstance(value, int | float) else value

@@ -6,13 +6,16 @@ since the inventory is derived from the one kolla-ansible brings.
 
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from enos import netem, plugins
+from enos.ansible import inventory as ini
 from enos.config.experiment import Experiment, load_experiment
 from enos.demand import host_names
 from enos.events import Ground, plan_events
 from enos.metrics.plan import as_lines, plan_monitoring
 from enos.phases.foreseen import foreseen
+from enos.phases.info import Told
 from enos.phases.install import as_text
 from enos.phases.planned import planned_testbed
 from enos.provider import SwitchesMachines
@@ -22,8 +25,8 @@ from enos.toolenvs import ToolEnvironments
 MOST = 1000  # rules printed: a thousand machines have a million
 
 
-def run(file: Path, tools: ToolEnvironments) -> str:
-    """Return what would be got, deployed and shaped, as text.
+def run(file: Path, tools: ToolEnvironments) -> Told:
+    """Return what would be got, deployed and shaped.
 
     Raises ConfigError or EmulationError for whatever is wrong with the file.
     """
@@ -32,13 +35,28 @@ def run(file: Path, tools: ToolEnvironments) -> str:
     cautions = warnings(experiment, testbed)
     for what in cautions:
         tools.progress.warn(what)
+    wanted = machines(experiment)
+    deployment = foreseen(experiment, tools)
+    links = network(experiment, testbed)
+    happening = events(experiment, testbed)
+    measured = monitoring(experiment, testbed)
     parts = (
-        machines(experiment),
-        as_text(foreseen(experiment, tools)),
-        network(experiment, testbed),
+        _machine_rows(experiment.provider, wanted),
+        as_text(deployment),
+        _link_rows(links),
     )
-    more = (*events(experiment, testbed), *monitoring(experiment, testbed))
-    return "\n".join((*parts, *more))
+    values = {
+        "provider": experiment.provider,
+        "machines": wanted,
+        "inventory": ini.render(deployment.inventory),
+        "variables": dict(deployment.variables),
+        "decisions": list(deployment.decisions),
+        "network": links,
+        "warnings": list(cautions),
+        "events": list(happening[2:]),
+        "monitoring": list(measured[2:]),
+    }
+    return Told(text="\n".join((*parts, *happening, *measured)), values=values)
 
 
 def warnings(experiment: Experiment, testbed: Testbed) -> tuple[str, ...]:
@@ -47,29 +65,47 @@ def warnings(experiment: Experiment, testbed: Testbed) -> tuple[str, ...]:
     return (*experiment.warnings, *([idle] if idle else ()))
 
 
-def machines(experiment: Experiment) -> str:
-    """Return a line for each machine: name, group, roles, kind."""
-    rows = [
-        f"{name:<20} {machine.group:<12} {','.join(machine.roles):<24} "
-        f"{machine.flavour}".rstrip()
+def machines(experiment: Experiment) -> list[dict[str, Any]]:
+    """Return name, group, roles and flavour of each machine."""
+    return [
+        {
+            "name": name,
+            "group": machine.group,
+            "roles": list(machine.roles),
+            "flavour": machine.flavour,
+        }
         for name, machine in host_names(experiment.demand)
     ]
-    head = f"# {experiment.demand.number} machines of `{experiment.provider}`"
-    return "\n".join((head, *rows, ""))
 
 
-def network(experiment: Experiment, testbed: Testbed) -> str:
-    """Return a line for each pair of hosts that would be shaped."""
+def _machine_rows(provider: str, wanted: list[dict[str, Any]]) -> str:
+    rows = [
+        f"{one['name']:<20} {one['group']:<12} {','.join(one['roles']):<24} "
+        f"{one['flavour']}".rstrip()
+        for one in wanted
+    ]
+    return "\n".join((f"# {len(wanted)} machines of `{provider}`", *rows, ""))
+
+
+def network(experiment: Experiment, testbed: Testbed) -> list[dict[str, str]]:
+    """Return what would be shaped between each pair of hosts, at most MOST rules."""
     plan = netem.plan_emulation(experiment.constraints, testbed)
     pairs = {
         (rule.host, rule.target, rule.network): str(rule.shaping)
         for rule in islice(plan.rules(), MOST)
     }
-    rows = [
-        f"{host:<16} -> {target:<16} {name:<10} {shaping}"
+    return [
+        {"from": host, "to": target, "network": name, "shaping": shaping}
         for (host, target, name), shaping in pairs.items()
     ]
-    more = f", the first {MOST} rules" if len(pairs) >= MOST else ""
+
+
+def _link_rows(links: list[dict[str, str]]) -> str:
+    rows = [
+        f"{one['from']:<16} -> {one['to']:<16} {one['network']:<10} {one['shaping']}"
+        for one in links
+    ]
+    more = f", the first {MOST} rules" if len(links) >= MOST else ""
     return "\n".join((f"# from, to, network, shaping{more}", *rows))
 
 

@@ -15,6 +15,8 @@ TUNNEL = ip_network("198.19.0.0/16")
 EXTERNAL = ip_network("203.0.113.0/24")
 POOL = ("198.18.255.1", "198.18.255.254")
 """Stands for the addresses a provider leaves free on its API network."""
+FLOATING = ("203.0.113.100", "203.0.113.199")
+"""Likewise on its external network."""
 
 
 def planned_testbed(provider: str, demand: Demand) -> Testbed:
@@ -29,9 +31,10 @@ def planned_testbed(provider: str, demand: Demand) -> Testbed:
         )
         for number, (name, machine) in enumerate(host_names(demand), start=2)
     )
+    outside = str(EXTERNAL)
     networks = (
         Network(name="api", cidr=str(API), roles=("api",), pool=POOL),
-        Network(name="external", cidr=str(EXTERNAL), roles=("external",)),
+        Network(name="external", cidr=outside, roles=("external",), pool=FLOATING),
         Network(name="tunnel", cidr=str(TUNNEL), roles=("tunnel",)),
     )
     return Testbed(provider=provider, hosts=hosts, networks=networks)

@@ -40,19 +40,26 @@ class Workshop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """An experiment that is open."""
+    """An experiment that is open.
+
+    Attributes:
+        file: the experiment file, read in place of the directory's own copy of it by
+            those who only look.
+
+    """
 
     directory: Directory
     shell: Shell
     progress: Progress
     cache: Path
+    file: Path | None = None
 
     @property
     def experiment(self) -> Experiment:
         """The experiment, from the directory's own copy of the file."""
-        source = Path(self.directory.load().source)
+        base, file = Path(self.directory.load().source).parent, self.file
         return load_experiment(
-            self.directory.experiment, providers=plugins.providers(), base=source.parent
+            file or self.directory.experiment, providers=plugins.providers(), base=base
         )
 
     @property

@@ -15,6 +15,28 @@ HEAD = """\
 What `enos COMMAND --help` prints, for every command. Results go to the standard output,
 everything else to the standard error; [exit codes](exit-codes.md) tell what kind of
 failure it was.
+
+`--dry-run` changes nothing: no directory is made, no lock taken, no process ended.
+Machines that are there are asked what they can do, and nothing more. Only the cache may
+grow, by the Python environment of kolla-ansible that inventories are derived from. A
+command that only reads does the same with `--dry-run` as without; `enos images list`
+and `enos images prune` open the store of images to look into it.
+
+With `--json` the standard output is one JSON value. Commands that read or list print
+what they found. Commands that change something print, once they are done:
+
+| key | value |
+| --- | --- |
+| `did` | the command; of `enos os` the action or the command of kolla-ansible |
+| `seconds` | how long it took |
+| `where` | the experiment directory, or the file or address that came of it |
+| `phases` | of `up`, `init`, `deploy` and `tc`: phase → its `seconds` and `facts` |
+| `measured` | of `backup`: what is missing of the measures; null without monitoring |
+| `next` | the command that usually follows, or null |
+
+With `--dry-run` they print `{"plan": [...]}`, a text for each line. A command that
+fails prints no JSON unless it has results to show; its exit code tells. `enos ssh` and
+`enos new` have no `--json`.
 """
 
 

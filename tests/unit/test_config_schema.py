@@ -33,6 +33,8 @@ def test_the_json_schema_accepts_what_is_shipped(
     "text",
     [
         "registry: internal",
+        "images: build",
+        "images: {source: pull}",
         "registry: {type: external, ip: r.org, port: 1}",
         "release: 2025.2",
         "release: '2025.2'",
@@ -59,6 +61,7 @@ def test_the_json_schema_accepts_every_spelling(
     [
         "registri: internal",
         "registry: extern",
+        "images: quay",
         "virt: xen",
         "release: 2024.1",
         "network_constraints: {constraints: [{dst: b}]}",
