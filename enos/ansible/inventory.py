@@ -2,12 +2,14 @@
 
 import shlex
 from collections.abc import Iterable, Mapping
+from configparser import ConfigParser
 from dataclasses import dataclass, field
 
 from enos.remote import jump_command
 from enos.testbed import Host, Testbed
 
 PYTHON = "/usr/bin/python3"
+_HOSTS = "lines of hosts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,26 @@ def render(inventory: Inventory) -> str:
         if group.children:
             lines += ["", f"[{group.name}:children]", *group.children]
     return "\n".join(lines) + "\n"
+
+
+def parse(text: str) -> Inventory:
+    """Return the groups of an inventory that `render` wrote, without its hosts."""
+    found = ConfigParser(
+        allow_no_value=True, delimiters=("=",), interpolation=None, strict=False
+    )
+    found.optionxform = str  # type: ignore[assignment,method-assign]
+    found.read_string(f"[{_HOSTS}]\n{text}")
+
+    def lines(section: str) -> tuple[str, ...]:
+        return tuple(found[section]) if found.has_section(section) else ()
+
+    names = (section.partition(":")[0] for section in found.sections()[1:])
+    return Inventory(
+        groups=tuple(
+            Group(name=name, hosts=lines(name), children=lines(f"{name}:children"))
+            for name in dict.fromkeys(names)
+        )
+    )
 
 
 def testbed_groups(testbed: Testbed) -> tuple[Group, ...]:

@@ -109,6 +109,11 @@ def controller_addresses(shell: Shell) -> tuple[str, ...]:
         said = shell.run(("ip", "-j", "address"), check=False).stdout
     except CapabilityError:
         return ()  # not Linux, hence not one of the testbed's hosts
+    return global_addresses(said)
+
+
+def global_addresses(said: str) -> tuple[str, ...]:
+    """Return the addresses in what ``ip -j address`` says that others can reach."""
     return tuple(
         address["local"]
         for link in json.loads(said or "[]")

@@ -20,7 +20,7 @@ from enos.errors import CapabilityError, ConfigError, listed
 from enos.events import EventsPlan, Field, Found, Ground, Happened, Place
 from enos.events.scripts import REACHING
 from enos.netem.backend import mixes_copies
-from enos.phases import tc
+from enos.phases import deployed, tc
 from enos.phases.session import Session
 from enos.progress import Progress
 from enos.provider import SwitchesMachines
@@ -213,7 +213,7 @@ def _ground(session: Session, timeline: Timeline, found: Found) -> Ground:
     ground = Ground(
         testbed=testbed,
         constraints=_in_force(session),
-        vips=tc.vips(session.directory.kolla, testbed),
+        vips=deployed.vips(session),
         controller=netem.controller_addresses(session.shell),
         egress=found.egress,
         containers=found.containers,

@@ -30,6 +30,7 @@ class Emulated:
         by_hand: what was set over the experiment file.
         commands: host name → what it was told.
         note: why it is not what the file says, empty when it is.
+        shortcomings: what the back end does not do as asked, a sentence each.
 
     """
 
@@ -37,6 +38,7 @@ class Emulated:
     by_hand: tuple[byhand.Written, ...] = ()
     commands: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
+    shortcomings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -47,6 +49,7 @@ class Emulated:
             "set": several,
             "commands": told,
             "note": self.note,
+            "shortcomings": list(self.shortcomings),
         }
 
 
@@ -54,7 +57,7 @@ def in_force(session: Session) -> Emulated:
     """Return what the hosts emulate; nothing is asked of them where `tc` was not run.
 
     Raises StateError after a `tc` that did not end, and EmulationError naming the host
-    where it is not, or no longer, what was planned.
+    where it is not, or no longer, what was planned, or the VIP that moved.
     """
     record = session.directory.load().phases.get("tc")
     if record is None:
@@ -66,17 +69,14 @@ def in_force(session: Session) -> Emulated:
             "the network is not, or only in part, what was asked: `tc` did not end",
             hint="run `enos tc` again, or `enos tc --reset` to emulate nothing",
         )
-    backend = netem.Backend(str(record.facts["backend"]))
-    plan, sockets = tc.planned(session), session.directory.sockets
     with session.progress.step("asking the hosts what they emulate"):
-        netem.check(
-            plan, session.testbed, session.shell, backend=backend, sockets=sockets
-        )
+        backend, plan = tc.in_force(session)
     told = netem.commands(plan, backend)
     return Emulated(
         backend=str(backend),
         by_hand=byhand.read(session.directory),
         commands={host: mine.text for host, mine in told.items()},
+        shortcomings=tc.shortcomings(session, plan, backend),
     )
 
 
@@ -119,11 +119,11 @@ def judge(problem: str) -> None:
 
 def fingerprint(emulated: Emulated, timeline: Timeline) -> str:
     """Return what tells runs under other conditions apart; empty for none at all."""
-    alone = replace(emulated, note="")  # what the file says changes no network
+    alone = replace(emulated, note="", shortcomings=())  # they change no network
     if alone == Emulated() and timeline == Timeline():
         return ""
     told = alone.to_json()
-    told.pop("note")
+    del told["note"], told["shortcomings"]
     conditions = [told, asdict(timeline)]
     plain = json.dumps(conditions, sort_keys=True, default=str)
     return sha256(plain.encode()).hexdigest()

@@ -7,14 +7,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
-
-import yaml
 
 from enos import netem
 from enos.config.constraints import NetworkConstraints
-from enos.phases import baseline, byhand
+from enos.phases import baseline, byhand, deployed
 from enos.phases.session import Session, phase
 from enos.report.heatmap import RttMatrix, as_svg, rtt_matrix
 from enos.report.page import heat_map_page
@@ -39,6 +36,7 @@ class Proof:
         by_hand: what was set over the experiment file.
         matrix: the round trips between groups, None when there are none.
         unmeasured: pairs of hosts that stand for links nobody looked at.
+        shortcomings: what the back end does not do as asked, a sentence each.
 
     """
 
@@ -48,6 +46,7 @@ class Proof:
     by_hand: tuple[byhand.Written, ...] = ()
     matrix: RttMatrix | None = None
     unmeasured: int = 0
+    shortcomings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -57,6 +56,7 @@ class Proof:
             "verdicts": [one.to_json() for one in self.verdicts],
             "measurement": self.measurement.to_json(),
             "unmeasured_pairs": self.unmeasured,
+            "shortcomings": list(self.shortcomings),
         }
 
 
@@ -70,17 +70,20 @@ def constraints(
 
 
 def planned(
-    session: Session, by_hand: Sequence[byhand.Written] | None = None
+    session: Session,
+    by_hand: Sequence[byhand.Written] | None = None,
+    vips: Sequence[netem.Vip] | None = None,
 ) -> netem.EmulationPlan:
     """Return the plan for the experiment's constraints on its testbed.
 
     Args:
         session: of an experiment whose machines are there.
         by_hand: what is set over the file, by default what was.
+        vips: by default those the hosts were told of.
 
     """
     testbed = session.testbed
-    known = vips(session.directory.kolla, testbed)
+    known = deployed.vips_told(session) if vips is None else vips
     here = netem.controller_addresses(session.shell)
     asked = constraints(session, by_hand)
     return netem.plan_emulation(asked, testbed, vips=known, controller=here)
@@ -92,7 +95,7 @@ def lines(session: Session, wish: byhand.Written | None = None) -> tuple[str, ..
     What was set by hand is in it; a wish is what is to be set over that.
     """
     by_hand = (*byhand.read(session.directory), *([wish] if wish else ()))
-    plan = planned(session, by_hand)
+    plan = planned(session, by_hand, deployed.vips(session))
     told = [f"# {row}" for row in byhand.rows(by_hand)]
     if told and not wish:
         told.append("# `enos tc` goes back to the file, without them")
@@ -117,12 +120,14 @@ def set_by_hand(session: Session, wish: byhand.Written) -> None:
 def _shape(session: Session, by_hand: tuple[byhand.Written, ...]) -> None:
     session.require("up")
     with phase(session, "tc") as running:
-        inner, plan = running.session, planned(session, by_hand)
+        inner, vips = running.session, deployed.vips(running.session)
+        plan = planned(session, by_hand, vips)
         backend = _choice(inner, plan).backend
         running.facts["backend"] = str(backend)
+        running.facts[deployed.FACT] = {vip.address: vip.host for vip in vips}
         for row in byhand.rows(by_hand):
             inner.progress.decision(row)
-        for what in netem.shortcomings(plan, backend):
+        for what in shortcomings(inner, plan, backend):
             inner.progress.warn(what)
         idle = netem.idle_defaults(constraints(session, by_hand), inner.testbed)
         if idle:
@@ -160,30 +165,23 @@ def prove(session: Session) -> Proof:
     `tc`. Whether the figures are good is for `netem.require` to say.
     """
     session.require("tc")
-    backend = str(session.directory.load().phases["tc"].facts["backend"])
-    plan, testbed, sockets = (
-        planned(session),
-        session.testbed,
-        session.directory.sockets,
-    )
-    netem.check(
-        plan,
-        testbed,
-        session.shell,
-        backend=netem.Backend(backend),
-        sockets=sockets,
-    )
+    backend, plan = in_force(session)
+    testbed = session.testbed
+    lacking = shortcomings(session, plan, backend)
+    for what in lacking:
+        session.progress.warn(what)
     before = baseline.read(session)
     pairs = netem.pairs_to_measure(plan, testbed)
     found = baseline.measured(session, pairs, baseline=before)
     several = netem.verdicts(found, before)
     proof = Proof(
-        backend=backend,
+        backend=str(backend),
         verdicts=several,
         measurement=found,
         by_hand=byhand.read(session.directory),
         matrix=_matrix(several, testbed),
         unmeasured=netem.pairs_in_all(plan, testbed) - len(pairs),
+        shortcomings=lacking,
     )
     if proof.unmeasured:
         session.progress.warn(
@@ -192,6 +190,30 @@ def prove(session: Session) -> Proof:
         )
     _keep_proof(session, proof)
     return proof
+
+
+def in_force(session: Session) -> tuple[netem.Backend, netem.EmulationPlan]:
+    """Return what emulates which plan, once the hosts said that they do.
+
+    Raises EmulationError naming the host where it is not, or no longer, what was
+    planned, or the VIP that moved to where other links lead.
+    """
+    record = session.directory.load().phases["tc"]
+    backend, plan = netem.Backend(str(record.facts["backend"])), planned(session)
+    sockets = session.directory.sockets
+    netem.check(plan, session.testbed, session.shell, backend=backend, sockets=sockets)
+    told, now = deployed.vips_told(session), deployed.vips(session)
+    if deployed.there(session) and told != now:
+        others = planned(session, vips=now)
+        deployed.require_unmoved(plan, others, (*told, *now))
+    return backend, plan
+
+
+def shortcomings(
+    session: Session, plan: netem.EmulationPlan, backend: netem.Backend
+) -> tuple[str, ...]:
+    """Return what a back end will not do as the plan asks, a sentence each."""
+    return netem.shortcomings(plan, backend, bypassed=deployed.bypassed(session))
 
 
 def _matrix(several: Sequence[netem.Verdict], testbed: Testbed) -> RttMatrix | None:
@@ -230,24 +252,6 @@ def reset(session: Session) -> None:
     netem.reset(session.testbed, session.shell, session.progress, sockets=sockets)
     byhand.write(session.directory, ())
     session.directory.save(session.directory.load().without_phases("tc"))
-
-
-def vips(kolla: Path, testbed: Testbed) -> tuple[netem.Vip, ...]:
-    """Return kolla's VIPs: addresses in `globals.yml` that no host has."""
-    file = kolla / "globals.yml"
-    if not file.exists():
-        return ()
-    chosen = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    own = {
-        address.partition("/")[0]
-        for host in testbed.hosts
-        for nic in host.nics
-        for address in nic.addresses
-    }
-    names = ("kolla_internal_vip_address", "kolla_external_vip_address")
-    wanted = {str(chosen[name]) for name in names if name in chosen} - own
-    holders = testbed.with_role("loadbalancer") or testbed.with_role("control")
-    return tuple(netem.Vip(address=vip, host=holders[0].name) for vip in sorted(wanted))
 
 
 def _choice(session: Session, plan: netem.EmulationPlan) -> netem.Choice:
