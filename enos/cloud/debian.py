@@ -18,6 +18,7 @@ KEYRINGS = (
     "/usr/share/keyrings/debian-archive-keyring.gpg",
     "/usr/share/keyrings/debian-archive-keyring.pgp",
 )
+PROGRAMS = ("apt-get", "apt-cache", "dpkg-deb")
 MIRROR = "http://deb.debian.org/debian"
 _DEBIAN = re.compile(
     r"(?P<uri>[a-z+]+:\S*?/debian)/?\s+(?P<suite>bookworm|trixie|forky|sid)\s"
@@ -114,8 +115,13 @@ class Packages:
             ) from error
 
 
+def keyring() -> str | None:
+    """Return the path of Debian's archive keyring, None when it is not there."""
+    return next((path for path in KEYRINGS if Path(path).exists()), None)
+
+
 def _keyring() -> str:
-    found = next((path for path in KEYRINGS if Path(path).exists()), None)
+    found = keyring()
     if found is None:
         raise CapabilityError(
             "Debian's archive keyring is missing, the guest image cannot be built",

@@ -100,6 +100,11 @@ def guest_image(cache: Path, shell: Shell, progress: Progress) -> GuestImage:
     return made_image(Variant(), cache, shell, progress)
 
 
+def is_built(cache: Path) -> bool:
+    """Tell whether `guest_image` has nothing to build."""
+    return (_place(cache, Variant()) / "digest").exists()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
     """What an image holds beside the kernel, busybox and SSH.
@@ -126,8 +131,7 @@ def made_image(
     variant: Variant, cache: Path, shell: Shell, progress: Progress
 ) -> GuestImage:
     """Return a variant of the image, building it when missing; see `guest_image`."""
-    key = _recipe(variant)
-    place = cache / "guest" / f"{SUITE}-{ARCHITECTURE}-{key}"
+    place = _place(cache, variant)
     if not (place / "digest").exists():
         with locked(place.with_suffix(".lock")):
             if not (place / "digest").exists():
@@ -143,6 +147,10 @@ def made_image(
         digest=(place / "digest").read_text(encoding="ascii"),
         min_ram=variant.min_ram,
     )
+
+
+def _place(cache: Path, variant: Variant) -> Path:
+    return cache / "guest" / f"{SUITE}-{ARCHITECTURE}-{_recipe(variant)}"
 
 
 def _build(place: Path, shell: Shell, variant: Variant) -> None:
