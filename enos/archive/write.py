@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -52,7 +52,7 @@ class _Work:
     folder: Path
     compression: Compression
     secrets: Secrets
-    stop: Event
+    stop: Event = field(default_factory=Event)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,11 +108,8 @@ def write(
                 folder=folder,
                 compression=compression,
                 secrets=_prepared(plan, progress),
-                stop=Event(),
             )
-            done = _collect(work)
-            manifest = _manifest(plan, done)
-            _finish(work, done, manifest, destination)
+            manifest = _written(work, destination)
     except OSError as bad:
         raise _cannot_write(destination, bad) from bad
     _warn_of_gaps(manifest, progress)
@@ -217,10 +214,10 @@ def _manifest(plan: BackupPlan, done: Sequence[_Done]) -> Manifest:
     )
 
 
-def _finish(
-    work: _Work, done: Sequence[_Done], manifest: Manifest, destination: Path
-) -> None:
-    """Join the parts, close with the manifest, put the archive in its place."""
+def _written(work: _Work, destination: Path) -> Manifest:
+    """Collect and join the parts, close with the manifest, put it all in its place."""
+    done = _collect(work)
+    manifest = _manifest(work.plan, done)
     last = work.folder / "last.part"
     text = to_text(manifest).encode()
     with Part(last, work.compression, top=work.plan.name) as part:
@@ -236,6 +233,7 @@ def _finish(
         sink.flush()
         os.fsync(sink.fileno())
     whole.replace(destination)
+    return manifest
 
 
 @contextmanager

@@ -9,11 +9,11 @@ space never pass the IP layer.
 See nft(8).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from enos.config.constraints import ConstraintSpec, NetworkConstraints
-from enos.netem import Vip, plan_emulation
+from enos.netem import Interface, Vip, plan_emulation
 from enos.testbed import Testbed
 from enos.units import Percent
 
@@ -126,17 +126,18 @@ def cuts(
     found: dict[str, Cut] = {}
     for host in plan.hosts:
         interfaces = plan.of(host)
-        addresses = (
-            address
-            for interface in interfaces
-            for flow in interface.outgoing
-            for peer in flow.peers
-            for address in peer.addresses
-        )
         devices = dict.fromkeys(interface.device for interface in interfaces)
         found[host] = Cut(
-            addresses=tuple(dict.fromkeys(addresses)),
+            addresses=tuple(dict.fromkeys(_addresses(interfaces))),
             devices=tuple(devices) if host in egress else (),
             spared_ports=plan.spared_ports,
         )
     return found
+
+
+def _addresses(interfaces: Sequence[Interface]) -> Iterator[str]:
+    """Yield the addresses of those that packets leave to."""
+    for interface in interfaces:
+        for flow in interface.outgoing:
+            for peer in flow.peers:
+                yield from peer.addresses
