@@ -88,8 +88,9 @@ class NetworkConstraints:
         default_delay: one way, between every ordered pair of distinct groups; None
             for no default, likewise `default_rate` and `default_loss`.
         constraints: they win over the defaults; ranges like `grp[1-3]` are expanded.
-        exclude: groups the defaults leave alone (`except` in the file).
-        groups: the only groups the defaults hold between, empty for all.
+        exclude: groups or roles the defaults leave alone (`except` in the file).
+        groups: the groups the defaults hold between, roles among them; empty for all
+            groups.
         network: name or role of the only network the defaults hold on (and the
             constraints that name none), empty for all.
         overrides: laid over all of the above, one after the other: what they leave
