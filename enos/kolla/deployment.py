@@ -151,10 +151,12 @@ def destroy(
     shell: Shell,
     progress: Progress,
     images: bool = False,
+    only: Sequence[str] = (),
 ) -> None:
-    """Remove OpenStack from the nodes: containers, volumes, configuration."""
+    """Remove OpenStack from the nodes, or from some: containers, volumes, files."""
     whole = ("--include-images",) if images else ()
-    words = ("destroy", CONFIRM, *whole)
+    some = ("--limit", ",".join(only)) if only else ()
+    words = ("destroy", CONFIRM, *some, *whole)
     plan = kolla_command(deployment, words)
     with progress.step(plan.title) as step:
         run(plan, shell=shell, step=step)

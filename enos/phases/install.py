@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ from enos.ansible.runner import run as run_ansible
 from enos.errors import ConfigError
 from enos.kolla import deployment as kolla
 from enos.kolla import globals as variables
-from enos.kolla import releases
-from enos.kolla.nodes import probe
+from enos.kolla import releases, subcommands
+from enos.kolla.nodes import Node, probe
 from enos.kolla.plan import Deployment, Place, Wish, plan_deployment
-from enos.phases import images, metrics
+from enos.phases import guests, images, metrics
 from enos.phases.foreseen import brought
 from enos.phases.session import Session, phase
 from enos.state.directory import write_atomically
@@ -23,12 +24,19 @@ from enos.state.directory import write_atomically
 MARK = "deployed"
 """File below the kolla folder: fingerprint of the OpenStack that is there."""
 
+OPENSTACK = ("os", "init", "bench")
+"""Phases that are undone when OpenStack is removed."""
 
-def planned(session: Session, *, action: str = "deploy") -> Deployment:
-    """Return the deployment the experiment comes to on its testbed."""
+
+def planned(
+    session: Session, *, action: str = "deploy", absent: Collection[str] = ()
+) -> Deployment:
+    """Return the deployment the experiment comes to on its testbed.
+
+    Machines that do not answer (`absent`) are taken to be like another one.
+    """
     experiment, testbed = session.experiment, session.testbed
     release = releases.release(experiment.release)
-    sockets = session.directory.sockets
     installed = brought(experiment, session.tools)
     return plan_deployment(
         Wish(
@@ -42,9 +50,9 @@ def planned(session: Session, *, action: str = "deploy") -> Deployment:
             custom=_custom(session),
         ),
         testbed=testbed,
-        nodes=probe(testbed, session.shell, sockets=sockets),
+        nodes=_nodes(session, absent),
         installed=installed,
-        place=Place(root=session.directory.kolla, sockets=sockets),
+        place=Place(root=session.directory.kolla, sockets=session.directory.sockets),
         action=action,
     )
 
@@ -65,6 +73,7 @@ def run(session: Session, *, again: bool = True) -> None:
             with running.session.progress.step("OpenStack") as step:
                 step.skipped("deployed from the same inventory and variables")
         else:
+            guests.prepare(running.session)
             with _deploying(session, plan):
                 kolla.deploy(
                     plan,
@@ -76,8 +85,15 @@ def run(session: Session, *, again: bool = True) -> None:
 
 
 def act(session: Session, action: str, tags: Sequence[str] = ()) -> None:
-    """Run one action of kolla-ansible: `deploy` with tags, `reconfigure`, `pull`."""
+    """Run one action of kolla-ansible: `deploy` with tags, `reconfigure`, `pull`.
+
+    Only what goes over all services completes the phase; with tags an OpenStack that
+    was complete stays so, and another does not become it.
+    """
     session.require("up")
+    if action == "pull" or tags:
+        _partly(session, action, tags)
+        return
     with phase(session, "os") as running:
         plan = planned(running.session, action=action)
         with _deploying(session, plan):
@@ -86,9 +102,22 @@ def act(session: Session, action: str, tags: Sequence[str] = ()) -> None:
                 shell=running.session.shell,
                 progress=running.session.progress,
                 action=action,
-                tags=tags,
             )
         metrics.follow_services(running.session, plan.inventory, plan.variables)
+
+
+def _partly(session: Session, action: str, tags: Sequence[str]) -> None:
+    plan, before = planned(session, action=action), deployed(session)
+    changes = action != "pull"
+    if changes:
+        forget(session)
+    kolla.deploy(
+        plan, shell=session.shell, progress=session.progress, action=action, tags=tags
+    )
+    if changes and before == fingerprint(plan):
+        write_atomically(session.directory.kolla / MARK, before)
+    if changes and session.directory.load().done("os"):
+        metrics.follow_services(session, plan.inventory, plan.variables)
 
 
 def measure(session: Session) -> None:
@@ -101,12 +130,20 @@ def measure(session: Session) -> None:
 
 
 def command(session: Session, words: Sequence[str]) -> None:
-    """Run any kolla-ansible command on the deployment as it is configured."""
-    plan = planned(session)
+    """Run any kolla-ansible command on the deployment as it is configured.
+
+    After one that changes what runs, the next deployment looks at everything again.
+    """
+    plan = planned(session, action=subcommands.action(words[0]))
     kolla.write(plan, shell=session.shell)
     wanted = kolla.kolla_command(plan, words)
+    if words[0] not in subcommands.READS:
+        forget(session)
     with session.progress.step(wanted.title) as step:
         run_ansible(wanted, shell=session.shell, step=step)
+    if words[0] == "destroy":
+        state = session.directory.load()
+        session.directory.save(state.without_phases(*OPENSTACK))
 
 
 def as_text(plan: Deployment) -> str:
@@ -145,6 +182,16 @@ def _deploying(session: Session, plan: Deployment) -> Iterator[None]:
     forget(session)
     yield
     write_atomically(session.directory.kolla / MARK, fingerprint(plan))
+
+
+def _nodes(session: Session, absent: Collection[str]) -> dict[str, Node]:
+    testbed = session.testbed
+    there = tuple(host for host in testbed.hosts if host.name not in absent)
+    found = probe(
+        replace(testbed, hosts=there), session.shell, sockets=session.directory.sockets
+    )
+    like = next(iter(found.values()))
+    return {host.name: found.get(host.name, like) for host in testbed.hosts}
 
 
 def _remembered(session: Session) -> Path | None:

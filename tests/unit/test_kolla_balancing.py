@@ -67,6 +67,7 @@ DEFAULTS: dict[str, Any] = {
     "enable_heat": "{{ enable_openstack_core | bool }}",
     "enable_horizon": "{{ enable_openstack_core | bool }}",
     "enable_grafana": "no",
+    "enable_neutron": "no",
     "nova_console": "novnc",
 }
 BARE = Node(limits=True, modules=True, sysctl=True, openvswitch=True, kvm=True, cpus=8)

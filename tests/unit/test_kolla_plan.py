@@ -14,7 +14,12 @@ from enos.ansible import inventory as ini
 from enos.errors import CapabilityError, ConfigError
 from enos.kolla import globals as variables
 from enos.kolla import prechecks, site
-from enos.kolla.deployment import destroy, kolla_command, plan_runs
+from enos.kolla.deployment import (
+    _write_credentials,
+    destroy,
+    kolla_command,
+    plan_runs,
+)
 from enos.kolla.inventory import parse_multinode
 from enos.kolla.nodes import Node
 from enos.kolla.plan import Deployment, Installed, Place, Wish, plan_deployment
@@ -358,6 +363,58 @@ def test_a_back_end_of_the_user_s_own_for_trace_points_is_left_alone() -> None:
     deployment = profiled({}, osprofiler_backend="elasticsearch")
     assert "osprofiler_backend_connection_string" not in deployment.variables
     assert not any("OSProfiler" in each for each in deployment.decisions)
+
+
+def test_guests_on_kvm_need_it_on_every_compute_host() -> None:
+    assert plan(virt="kvm").variables["nova_compute_virt_type"] == "kvm"
+    without = replace(BARE, kvm=False)
+    with pytest.raises(CapabilityError, match="compute-1, compute-2 cannot") as caught:
+        plan(virt="kvm", node=without)
+    assert "virt: qemu" in caught.value.hint
+    plan(virt="kvm", node=without, kolla={"nova_compute_virt_type": "qemu"})
+    plan(virt="kvm", node=without, action="destroy")
+
+
+def test_some_machines_can_be_cleaned_without_the_others(tmp_path: Path) -> None:
+    shell = RecordingShell()
+    deployment = replace(plan(), place=Place(root=tmp_path, sockets=tmp_path / "s"))
+
+    some = ("control-1", "compute-2")
+    destroy(deployment, shell=shell, progress=RecordingProgress(), only=some)
+
+    (argv,) = shell.argvs
+    assert argv[argv.index("--limit") + 1] == "control-1,compute-2"
+    assert argv.count("--limit") == 1
+
+
+def test_the_authority_of_the_certificates_is_where_kolla_ansible_makes_it() -> None:
+    secure = {"kolla_enable_tls_internal": "yes"}
+    assert plan(kolla=secure).url.startswith("https://10.0.0.128:")
+    made = Path("/lab/kolla/certificates/ca/root.crt")
+    assert plan(kolla=secure).authority == made
+    moved = plan(kolla={**secure, "kolla_certificates_dir": "/else"}).authority
+    assert moved == Path("/else/ca/root.crt")
+    assert plan().authority is None
+
+
+def test_credentials_name_the_authority_there_is(tmp_path: Path) -> None:
+    def written(**kolla: str) -> Mapping[str, Any]:
+        place = Place(root=tmp_path, sockets=tmp_path / "s")
+        deployment = plan(kolla={"kolla_enable_tls_internal": "yes", **kolla})
+        authority = tmp_path / "certificates" / "ca" / "root.crt"
+        kept = replace(deployment, place=place, authority=authority)
+        account = {"keystone_admin_password": "secret"}
+        _write_credentials(kept, account)
+        cloud: dict[str, Any] = yaml.safe_load(place.clouds.read_text(encoding="utf-8"))
+        entry: dict[str, Any] = cloud["clouds"]["enos"]
+        return entry
+
+    assert "cacert" not in written()  # one the world knows signed
+    (tmp_path / "certificates" / "ca").mkdir(parents=True)
+    (tmp_path / "certificates" / "ca" / "root.crt").write_text("a certificate")
+    assert written()["cacert"] == str(tmp_path / "certificates/ca/root.crt")
+    own = written(kolla_admin_openrc_cacert="/etc/ssl/own.pem")
+    assert own["cacert"] == "/etc/ssl/own.pem"
 
 
 def test_without_being_asked_for_no_request_is_traced() -> None:

@@ -1,16 +1,19 @@
 """Machines that outlive the experiment are cleaned; the others just go."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
 from enos import plugins
-from enos.errors import EmulationError, ProviderError
+from enos.errors import EmulationError, ProcessError, ProviderError
 from enos.phases import destroy, install, tc
 from enos.phases.session import Session, Workshop, phase, starting
 from enos.state.directory import Directory
+from enos.testbed import Testbed
 from enos.testing import FakeProvider, RecordingProgress, RecordingShell
+from enos.testing.recording import Answer, Call
 
 FILE = "provider: {type: fake}\nresources: {any: {control: 1, compute: 1}}\n"
 
@@ -118,3 +121,66 @@ def test_a_dead_machine_does_not_keep_the_others(
         "what benchmarks used",
     ]
     assert len(progress.warnings) == 2
+
+
+Names = tuple[str, ...]
+
+
+@pytest.fixture
+def removed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Names, Names]]:
+    """The machines OpenStack was removed from, and those that were taken for dead."""
+    told: list[tuple[Names, Names]] = []
+
+    def remove(_: Session, there: Testbed, dead: Sequence[str]) -> None:
+        told.append((tuple(host.name for host in there.hosts), tuple(dead)))
+
+    monkeypatch.setattr(destroy, "_remove_openstack", remove)
+    return told
+
+
+def too_late(call: Call) -> Answer:
+    raise ProcessError("no answer within 30 s", argv=call.argv)
+
+
+@pytest.mark.parametrize("dead", [Answer(returncode=255), too_late])
+def test_openstack_goes_from_the_machines_that_live_and_the_dead_are_named(
+    tmp_path: Path,
+    removed: list[tuple[Names, Names]],
+    dead: Answer | Callable[[Call], Answer],
+) -> None:
+    shell = RecordingShell()
+    # It answers while it is acquired, for each phase, and never again.
+    shell.script("ssh *192.0.2.3* true", Answer(), Answer(), dead)
+
+    with pytest.raises(ProviderError, match="given back") as failed:
+        release(tmp_path, Kept, "up", "os", shell=shell)
+
+    assert removed == [(("control-1",), ("compute-1",))]
+    assert (
+        failed.value.details == "OpenStack: OpenStack is left on compute-1: no answer"
+    )
+
+
+def test_where_no_machine_answers_nothing_is_removed_and_all_are_named(
+    tmp_path: Path, removed: list[tuple[Names, Names]]
+) -> None:
+    shell = RecordingShell()
+    for address in ("192.0.2.2", "192.0.2.3"):
+        shell.script(
+            f"ssh *{address}* true", Answer(), Answer(), Answer(returncode=255)
+        )
+
+    with pytest.raises(ProviderError) as failed:
+        release(tmp_path, Kept, "up", "os", shell=shell)
+
+    assert removed == []
+    assert "left on control-1, compute-1" in failed.value.details
+
+
+def test_all_machines_that_answer_are_cleaned_without_a_word(
+    tmp_path: Path, removed: list[tuple[Names, Names]]
+) -> None:
+    session = release(tmp_path, Kept, "up", "os")
+
+    assert removed == [(("control-1", "compute-1"), ())]
+    assert session.directory.load().done("destroy")

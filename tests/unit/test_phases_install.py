@@ -1,0 +1,194 @@
+"""What `enos os` says of an OpenStack after each of its commands."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from enos import plugins
+from enos.errors import PlaybookError
+from enos.kolla import deployment as kolla
+from enos.kolla import site
+from enos.kolla.inventory import parse_multinode
+from enos.kolla.nodes import Node
+from enos.kolla.plan import Deployment, Installed, Place, Wish, plan_deployment
+from enos.kolla.releases import release
+from enos.phases import install, metrics
+from enos.phases.session import Session, Workshop, phase, starting
+from enos.testing import FakeProvider, RecordingProgress, RecordingShell
+
+FILE = "provider: {type: fake}\nresources: {any: {control: 1, compute: 1}}\n"
+SITE = "- {name: Apply role kolla_toolbox, hosts: all, roles: [{role: kolla_toolbox}]}"
+ABLE = Node(limits=True, modules=True, sysctl=True, openvswitch=True, kvm=True, cpus=4)
+
+
+def deployment(session: Session, action: str = "deploy") -> Deployment:
+    """What the experiment comes to with a kolla-ansible of one play."""
+    return plan_deployment(
+        Wish(session="s", release=release("2026.1")),
+        testbed=session.testbed,
+        nodes={host.name: ABLE for host in session.testbed.hosts},
+        installed=Installed(
+            bin=Path("/tool/bin"),
+            ansible=Path("/tool/ansible"),
+            groups=parse_multinode("[control]\n[network]\n[compute]\n"),
+            plays=site.read_site(SITE, lambda _: ""),
+            defaults={"enable_neutron": False},
+        ),
+        place=Place(root=session.directory.kolla, sockets=Path("/tmp/s")),
+        action=action,
+    )
+
+
+@pytest.fixture(name="done")
+def _done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What kolla-ansible was asked for, in order; it succeeds."""
+    asked: list[str] = []
+
+    def deploy(
+        *_: object, action: str = "deploy", tags: Sequence[str] = (), **__: object
+    ) -> None:
+        asked.append(" ".join((action, *tags)))
+
+    def planned(session: Session, *, action: str = "deploy") -> Deployment:
+        return deployment(session, action)
+
+    monkeypatch.setattr(install, "planned", planned)
+    monkeypatch.setattr(kolla, "deploy", deploy)
+    monkeypatch.setattr(kolla, "write", lambda *_, **__: None)
+    monkeypatch.setattr(metrics, "follow_services", lambda *_: None)
+    return asked
+
+
+@pytest.fixture(name="shell")
+def _shell() -> RecordingShell:
+    return RecordingShell()
+
+
+@pytest.fixture(name="session")
+def _session(
+    tmp_path: Path, shell: RecordingShell, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Session]:
+    monkeypatch.setattr(plugins, "providers", lambda: {"fake": FakeProvider})
+    monkeypatch.setattr(plugins, "provider", lambda _: FakeProvider)
+    file = tmp_path / "demo.yml"
+    file.write_text(FILE)
+    workshop = Workshop(
+        progress=RecordingProgress(),
+        where=tmp_path,
+        cache=tmp_path / "cache",
+        shell=lambda _: shell,
+    )
+    with starting(file, None, workshop) as session:
+        with phase(session, "up"):
+            demand = session.experiment.demand
+            session.save(testbed=session.provider.acquire(demand))
+        yield session
+
+
+def complete(session: Session) -> bool:
+    return install.deployed(session) == install.fingerprint(deployment(session))
+
+
+def test_pulling_images_deploys_nothing(session: Session, done: list[str]) -> None:
+    install.act(session, "pull")
+
+    assert done == ["pull"]
+    assert not install.deployed(session)
+    assert "os" not in session.directory.load().phases
+    install.run(session, again=False)
+    assert done == ["pull", "deploy"]
+
+
+def test_pulling_images_leaves_what_is_deployed(
+    session: Session, done: list[str]
+) -> None:
+    install.run(session)
+    install.act(session, "pull")
+
+    assert complete(session)
+    install.run(session, again=False)
+    assert done == ["deploy", "pull"]
+
+
+@pytest.mark.parametrize("action", ["deploy", "reconfigure"])
+def test_some_services_are_not_all_of_them(
+    session: Session, done: list[str], action: str
+) -> None:
+    install.act(session, action, ("nova",))
+
+    assert done == [f"{action} nova"]
+    assert not install.deployed(session)
+    assert not session.directory.load().done("os")
+
+
+def test_some_services_again_leave_a_complete_openstack_complete(
+    session: Session, done: list[str]
+) -> None:
+    install.run(session)
+    install.act(session, "deploy", ("nova",))
+
+    assert complete(session)
+    assert session.directory.load().done("os")
+    assert done == ["deploy", "deploy nova"]
+
+
+def test_a_failure_in_some_services_makes_the_next_deployment_do_all_again(
+    session: Session, done: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install.run(session)
+
+    def fail(*_: object, **__: object) -> None:
+        raise PlaybookError("nova failed on compute-1")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kolla, "deploy", fail)
+        with pytest.raises(PlaybookError):
+            install.act(session, "deploy", ("nova",))
+    assert not install.deployed(session)
+    install.run(session, again=False)
+    assert done == ["deploy", "deploy"]
+
+
+def test_reconfiguring_everything_completes_the_phase(
+    session: Session, done: list[str]
+) -> None:
+    install.act(session, "reconfigure")
+
+    assert done == ["reconfigure"]
+    assert complete(session)
+    assert session.directory.load().done("os")
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        (("prechecks",), True),
+        (("check",), True),
+        (("mariadb-backup", "--full"), True),
+        (("stop", "--yes-i-really-really-mean-it"), False),
+        (("upgrade",), False),
+        (("destroy", "--yes-i-really-really-mean-it"), False),
+    ],
+)
+def test_a_command_that_changes_what_runs_makes_the_next_deployment_look(
+    session: Session, done: list[str], words: Sequence[str], *, kept: bool
+) -> None:
+    install.run(session)
+    install.command(session, words)
+
+    assert done == ["deploy"]
+    assert complete(session) is kept
+    assert bool(install.deployed(session)) is kept
+
+
+def test_after_kolla_s_own_destroy_no_openstack_is_there(
+    session: Session, done: list[str], shell: RecordingShell
+) -> None:
+    install.run(session)
+    install.command(session, ("destroy", "--yes-i-really-really-mean-it"))
+
+    assert done == ["deploy"]
+    assert not session.directory.load().done("os")
+    argv = shell.argvs[-1]
+    assert argv[argv.index("--limit") + 1] == "!localhost"
