@@ -108,10 +108,11 @@ def plot(
         raise StateError(
             f"nothing was run yet in `{name}`", hint="begin with `enos up`"
         )
+    if measures:
+        require_known(source, measures)
     wishes, span = lanes.wanted(measures), happened.shown or happened.span
     plots = drawn.ask(source, span, _interval(readings), wishes)
     if not plots:
-        require_known(source, measures)
         raise MonitoringError(
             f"the database holds no measures of `{run or name}`",
             hint="`enos metrics query` tells what there is",

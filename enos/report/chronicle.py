@@ -233,8 +233,7 @@ def _scenario(one: Scenario) -> Bar:
 
 def _iterations(one: Scenario) -> Iterable[Bar]:
     for number, (start, end, ok) in enumerate(one.spans, 1):
-        note = f"iteration {number} of {one.name}"
-        yield _bar(str(number), start, end, "iteration", ok=ok, note=note)
+        yield _bar(str(number), start, end, "iteration", ok=ok, note=one.name)
 
 
 def _bar(

@@ -29,7 +29,7 @@ class Bar:
     Attributes:
         kind: decides the colour: `phase`, `step`, `scenario`, `iteration` or `event`.
         ok: False when it failed.
-        note: more about it, for who points at it.
+        note: more about it, for who points at it; of an iteration, its scenario.
 
     """
 

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from enos import plugins
 from enos.phases import destroy, up
 from enos.phases.session import Workshop, phase, resuming, starting
-from enos.testing import FakeProvider, RecordingProgress, RecordingShell
+from enos.testing import Answer, FakeProvider, RecordingProgress, RecordingShell
 
 Enos = Callable[..., Any]
 
@@ -75,6 +76,16 @@ ANSWER = {
 }
 
 
+NAMES = {"name": "measurements", "columns": ["name"], "values": [["cpu"], ["load"]]}
+
+
+def answer(query: str) -> dict[str, Any]:
+    """Return what a database says that has nothing but `cpu`, and `load` of late."""
+    if "SHOW MEASUREMENTS" in query:
+        return {"results": [{"series": [NAMES]}]}
+    return ANSWER if "cpu" in query else {"results": [{}]}
+
+
 @pytest.fixture
 def monitored(
     here: Path, shell: RecordingShell, monkeypatch: pytest.MonkeyPatch
@@ -84,7 +95,9 @@ def monitored(
     monkeypatch.setattr(plugins, "provider", lambda _: FakeProvider)
     monkeypatch.setattr("enos.phases.images.share", lambda _: None)
     (here / "demo.yml").write_text(FILE + "enable_monitoring: true\n")
-    shell.on("ssh *python3*", stdout=json.dumps(ANSWER))
+    shell.script(
+        "ssh *python3*", lambda call: Answer(stdout=json.dumps(answer(call.stdin)))
+    )
     workshop = Workshop(
         progress=RecordingProgress(),
         where=here,
@@ -135,7 +148,8 @@ class Canned(BaseHTTPRequestHandler):
     """A database that measures were brought up in again."""
 
     def do_GET(self) -> None:
-        body = json.dumps(ANSWER).encode()
+        query = parse_qs(urlsplit(self.path).query)["q"][0]
+        body = json.dumps(answer(query)).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -168,6 +182,25 @@ def test_measures_are_drawn_of_another_database_when_the_machines_are_gone(
     assert lanes(Path("a.html")) == lanes(Path("b.html"))
     assert lanes(Path("b.html"))["CPU"] == ["compute-1", "control-1"]
     assert enos("metrics", "plot", "--archive", archive).code == 2
+
+
+@pytest.mark.parametrize(
+    ("measures", "code", "said"),
+    [
+        (("cpu", "cpuu"), 3, "no measure is called `cpuu`"),
+        (("load",), 14, "the database holds no measures of `enos-demo`"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said(
+    enos: Enos, monitored: Path, measures: tuple[str, ...], code: int, said: str
+) -> None:
+    wanted = [word for name in measures for word in ("-m", name)]
+
+    told = enos("--env", str(monitored), "metrics", "plot", *wanted, "-o", "m.html")
+
+    assert told.code == code
+    assert said in told.err
+    assert not Path("m.html").exists()
 
 
 def test_a_plan_of_a_plot_writes_no_page(enos: Enos, monitored: Path) -> None:

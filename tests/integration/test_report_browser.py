@@ -46,7 +46,14 @@ def readings() -> Readings:
             "seconds": 90.0,
         },
     )
-    run = Run(name="bench-2026-11-21T16-42-18-load", scenarios=(scenario,))
+    of_run = plots(
+        measured(f"compute-{number}", measure, unit)
+        for number in range(1, 13)
+        for measure, unit in (("cpu", "cores"), ("rabbitmq_messages", "messages"))
+    )
+    run = Run(
+        name="bench-2026-11-21T16-42-18-load", scenarios=(scenario,), plots=of_run
+    )
     return Readings(journal=journal, runs=(run,))
 
 
@@ -98,16 +105,37 @@ def test_the_page_of_five_thousand_iterations_is_light(place: Path) -> None:
 def test_every_lane_is_drawn_on_one_axis(shown: tuple[str, str]) -> None:
     document, _ = shown
 
-    assert 'data-ready="5"' in document  # phases, benchmark, events, CPU, memory
-    assert document.count("<canvas") == 6  # and the axis
-    widths = set(
-        re.findall(r'<div class="u-over" style="([^"]*?width: [\d.]+px)', document)
-    )
-    assert len({re.sub(r"top.*?;|height.*?;", "", one) for one in widths}) == 1
-    assert document.count('<i class="" style="background: ') == 16
-    labels = re.findall(r'<button class=""[^>]*>([^<]+)</button>', document)
+    whole, of_run = (part(document, place) for place in ("timeline", "timeline-0"))
+    assert 'data-ready="5"' in whole  # phases, benchmark, events, CPU, memory
+    assert whole.count("<canvas") == 6  # and the axis
+    assert whole.count('<i class="" style="background: ') == 16
+    labels = re.findall(r'<button class=""[^>]*>([^<]+)</button>', whole)
     assert labels == ["up", "load, 16:42:18"]
-    assert re.search(r'<button class="on"[^>]*>whole</button>', document)
+    for one in (whole, of_run):
+        widths = set(
+            re.findall(r'<div class="u-over" style="([^"]*?width: [\d.]+px)', one)
+        )
+        assert len({re.sub(r"top.*?;|height.*?;", "", each) for each in widths}) == 1
+        assert re.search(r'<button class="on"[^>]*>whole</button>', one)
+
+
+def test_a_run_is_drawn_on_an_axis_of_its_own_with_every_machine(
+    shown: tuple[str, str],
+) -> None:
+    of_run = part(shown[0], "timeline-0")
+
+    assert 'data-ready="3"' in of_run  # benchmark, CPU, queued messages
+    assert of_run.count("<canvas") == 4
+    names = re.findall(r'<span class="name">([^<]+)</span>', of_run)
+    assert len(names) == 2 * 12
+    assert set(names) == {f"compute-{number}" for number in range(1, 13)}
+
+
+def part(document: str, place: str) -> str:
+    """Return the document from a time line's place on to the next table or its end."""
+    _, found, rest = document.partition(f'id="{place}"')
+    assert found
+    return found + rest.partition("</section>")[0]
 
 
 def test_the_browser_finds_nothing_wrong(shown: tuple[str, str]) -> None:

@@ -207,7 +207,7 @@ function drawTimeline(root, data) {
 
   function tellBar([start, end, label, kind, ok, note]) {
     tip.append(make("b", "", null, label));
-    if (note) make("div", "", tip, note);
+    if (note) make("div", "", tip, kind === "iteration" ? "iteration of " + note : note);
     make("div", "dim", tip, (ok ? "" : "failed, ") + length(end - start) + ", from " + clock(start, 0.1) + " to " + clock(end, 0.1));
     make("div", "dim", tip, utc(start));
   }
