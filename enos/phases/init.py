@@ -3,51 +3,58 @@
 import json
 import shutil
 from dataclasses import asdict
+from pathlib import Path
 
 from enos.cloud.converge import CloudFacts, converge
-from enos.cloud.download import downloaded_image
-from enos.cloud.guest import GuestImage, guest_image
+from enos.cloud.download import named
+from enos.cloud.guest import NAME, GuestImage
 from enos.cloud.plan import CloudPlan, lines, plan_cloud
 from enos.cloud.readiness import await_agents
 from enos.cloud.rest import Cloud, connect
 from enos.cloud.smoke import READY, Request, Smoke, smoke, vantages
 from enos.errors import CloudError
+from enos.phases import deployed
+from enos.phases.guests import guest
 from enos.phases.session import Session, phase
-from enos.phases.tc import vips
 from enos.state.directory import write_atomically
+from enos.testbed import Testbed
 
 CONSOLE, GUEST = "guest-console.log", "guest.json"
+NO_KEY = "made by enos init"
+"""Stands for the guests' public key in a plan, before there is one."""
 
 
-def plan(session: Session) -> tuple[str, ...]:
-    """Return what would be created, a line each."""
-    return lines(planned(session, guest(session)))
+def plan(session: Session, testbed: Testbed | None = None) -> tuple[str, ...]:
+    """Return what would be created, a line each; nothing is built, fetched or made.
+
+    Args:
+        session: an experiment.
+        testbed: the machines it will have, by default those it has.
+
+    """
+    public = _key(session).with_suffix(".pub")
+    key = public.read_text(encoding="ascii") if public.exists() else NO_KEY
+    chosen = testbed or session.testbed
+    return lines(_planned(session, _foreseen_guest(session), key, chosen))
 
 
-def planned(session: Session, image: GuestImage) -> CloudPlan:
-    """Return all that the cloud is to hold."""
-    testbed, directory = session.testbed, session.directory
-    known = vips(directory.kolla, testbed)
-    return plan_cloud(
-        testbed,
-        (image,),
-        public_key=_public_key(session),
-        reserved=tuple(vip.address for vip in known),
-    )
+def _planned(
+    session: Session, image: GuestImage, key: str, testbed: Testbed
+) -> CloudPlan:
+    there = session.directory.load().testbed is not None
+    known = deployed.vips(session) if there else ()
+    reserved = tuple(vip.address for vip in known)
+    return plan_cloud(testbed, (image,), public_key=key, reserved=reserved)
 
 
-def guest(session: Session) -> GuestImage:
-    """Return the image guests boot: the user's, or the one enos builds."""
+def _foreseen_guest(session: Session) -> GuestImage:
+    """Return what `guest` will by its name, if one can be built; no file is there."""
     wanted = session.experiment.guest_image
     if wanted is None:
-        return guest_image(session.cache, session.shell, session.progress)
-    return downloaded_image(
-        wanted.url,
-        wanted.checksum,
-        session.cache,
-        session.progress,
-        user=wanted.user,
-    )
+        return GuestImage(name=NAME, disk=Path(), disk_format="raw", digest="")
+    stem = named(wanted.url).rsplit(".", 1)[0]
+    kind = "qcow2 or raw, as the file is"
+    return GuestImage(name=stem, disk=Path(), disk_format=kind, digest="")
 
 
 def run(session: Session) -> None:
@@ -57,7 +64,8 @@ def run(session: Session) -> None:
         inner = running.session
         image = guest(inner)
         cloud = connect(session.directory.kolla / "clouds.yaml")
-        found = converge(planned(inner, image), cloud, inner.progress)
+        wanted = _planned(inner, image, _public_key(inner), inner.testbed)
+        found = converge(wanted, cloud, inner.progress)
         running.facts.update({"image": image.name, "flavor": _flavor(image)})
         if session.experiment.virt == "fake":
             inner.progress.decision("fake computes boot nothing: no guest is tried")
@@ -109,9 +117,13 @@ def _flavor(image: GuestImage) -> str:
     return "m1.nano" if image.kernel else "m1.tiny"
 
 
+def _key(session: Session) -> Path:
+    return session.directory.kolla / "guest-key"
+
+
 def _public_key(session: Session) -> str:
     """Return a key for guests: made once per experiment, beside kolla's files."""
-    key = session.directory.kolla / "guest-key"
+    key = _key(session)
     if not key.with_suffix(".pub").exists():
         key.unlink(missing_ok=True)
         comment = session.directory.load().session
