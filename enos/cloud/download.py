@@ -32,7 +32,7 @@ def downloaded_image(
 
     """
     kind, _, wanted = checksum.partition(":")
-    name = url.rsplit("/", 1)[-1].partition("?")[0] or "image"
+    name = named(url)
     place = cache / "guest" / f"{wanted[:12]}-{name}"
     if not place.exists():
         with progress.step(f"download {name}"):
@@ -41,6 +41,15 @@ def downloaded_image(
     return GuestImage(
         name=stem, disk=place, disk_format=_format(place), digest=wanted, user=user
     )
+
+
+def named(url: str) -> str:
+    """Return what the file behind a URL is called.
+
+    >>> named("https://example.org/images/debian-13.qcow2?mirror=2")
+    'debian-13.qcow2'
+    """
+    return url.rsplit("/", 1)[-1].partition("?")[0] or "image"
 
 
 def _fetch(url: str, kind: str, wanted: str, place: Path) -> None:
