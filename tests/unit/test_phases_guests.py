@@ -1,0 +1,68 @@
+"""The image of the guests is had before a deployment, not an hour later."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from enos import plugins
+from enos.cloud import standard
+from enos.errors import ImageError
+from enos.phases import guests, install, metrics
+from enos.phases.session import Session, Workshop, phase, starting
+from enos.testing import FakeProvider, RecordingProgress, RecordingShell
+
+FILE = "provider: {type: fake}\nresources: {any: {control: 1, compute: 1}}\n"
+
+
+@pytest.fixture(name="session")
+def _session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+    monkeypatch.setattr(plugins, "providers", lambda: {"fake": FakeProvider})
+    monkeypatch.setattr(plugins, "provider", lambda _: FakeProvider)
+    file = tmp_path / "demo.yml"
+    file.write_text(FILE)
+    workshop = Workshop(
+        progress=RecordingProgress(),
+        where=tmp_path,
+        cache=tmp_path / "cache",
+        shell=lambda _: RecordingShell(),
+    )
+    with starting(file, None, workshop) as session:
+        with phase(session, "up"):
+            demand = session.experiment.demand
+            session.save(testbed=session.provider.acquire(demand))
+        yield session
+
+
+def test_a_deployment_does_not_begin_without_an_image_for_guests(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ImageError("there is no image for guests")
+
+    deployed: list[object] = []
+    plan = SimpleNamespace(inventory=None, variables={})
+    monkeypatch.setattr(standard, "standard_image", refuse)
+    monkeypatch.setattr(standard, "prepare", lambda *_: None)
+    monkeypatch.setattr(install, "planned", lambda *_, **__: plan)
+    monkeypatch.setattr(install, "fingerprint", lambda _: "new")
+    monkeypatch.setattr(install.kolla, "deploy", lambda *a, **_: deployed.append(a))
+    monkeypatch.setattr(metrics, "follow_services", lambda *_: None)
+    with pytest.raises(ImageError, match="no image for guests"):
+        install.run(session)
+    assert deployed == []
+
+
+def test_what_an_image_takes_is_installed_first_unless_the_user_has_one(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(standard, "prepare", lambda *_: done.append("keyring"))
+    monkeypatch.setattr(standard, "standard_image", lambda *_: done.append("image"))
+    monkeypatch.setattr(guests, "downloaded_image", lambda *_, **__: done.append("url"))
+    guests.prepare(session)
+    own = "guest_image: {url: 'file:///x', checksum: 'sha256:%s'}\n" % ("a" * 64)
+    session.directory.experiment.write_text(FILE + own)
+    guests.prepare(session)
+    assert done == ["keyring", "image", "url"]
