@@ -316,9 +316,15 @@ def _pair(
 
 
 def _address(host: Host, network: Network) -> str:
-    """Return an address of the host on the network, one of its range if there is."""
+    """Return an address of the host on the network, one of its range if there is.
+
+    Empty where it has none of the network's version: IPv6 that an interface still
+    announces when its IPv4 address was given to a bridge proves nothing.
+    """
     several = (one for nic in host.nics_on(network.name) for one in nic.addresses)
-    found = [ip_interface(one).ip for one in several]
     cidr = ip_network(network.cidr, strict=False)
+    found = [
+        ip for one in several if (ip := ip_interface(one).ip).version == cidr.version
+    ]
     best = [one for one in found if one in cidr] or found
     return str(best[0]) if best else ""

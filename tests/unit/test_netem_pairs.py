@@ -151,6 +151,21 @@ def test_an_address_in_the_range_of_the_network_is_measured() -> None:
     assert (pair.address, pair.back_address) == ("10.0.9.1", "10.0.0.1")
 
 
+def test_an_interface_with_ipv6_alone_is_not_measured_on_a_network_of_ipv4() -> None:
+    bridged = tuple(
+        Host(
+            name=group,
+            address=group,
+            groups=(group,),
+            nics=(Nic(device="eth0", network="api", addresses=(f"fd00::{group}/64",)),),
+        )
+        for group in "ab"
+    )
+    bed = Testbed(provider="t", hosts=bridged, networks=(API, TUNNEL))
+
+    assert pairs(bed, spec("a", "b", 5)) == ()
+
+
 def test_all_interfaces_a_host_has_on_a_network_are_shaped() -> None:
     nics = tuple(
         Nic(device=f"eth{n}", network="api", addresses=(f"10.0.9.{n + 1}/16",))
