@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from enos.cli import telling
 from enos.cli.opening import opened
 from enos.cli.options import Options, common
 
@@ -191,19 +192,14 @@ def plot(
             source = _database(url) if url else metrics.influx(session)
             material = report.of_directory(session)
             text = report.plot(material, source, run or "", measures)
+    size = len(text.encode())
     if options.dry_run:
-        plan = [f"{len(text.encode())} bytes → {output}"]
-        _tell(options, "\n".join(plan), {"plan": plan})
+        telling.plan(options, [f"{size} bytes → {output}"])
         return
     report.write(text, output)
-    _tell(options, str(output), {"page": str(output), "bytes": len(text.encode())})
-
-
-def _tell(options: Options, text: str, value: dict[str, Any]) -> None:
-    if options.json:
-        options.console.result_json(value)
-    else:
-        options.console.result(text)
+    telling.done(options, "metrics plot", output, bytes=size)
+    if not options.json:
+        options.console.result(str(output))
 
 
 @command.command("start")
@@ -218,10 +214,13 @@ def start(options: Options) -> None:
 
     with opened(options) as session:
         if options.dry_run:
-            options.console.result("\n".join(as_lines(metrics.planned(session))))
+            telling.plan(options, as_lines(metrics.planned(session)))
             return
         install.measure(session)
-    options.console.next_command("enos metrics status")
+        phases = telling.facts(session, metrics.PHASE)
+    after = telling.following(options, "metrics", "status")
+    where = session.directory.path
+    telling.done(options, "metrics start", where, after=after, phases=phases)
 
 
 @command.command("status")

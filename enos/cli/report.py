@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from enos.cli import telling
 from enos.cli.opening import opened
 from enos.cli.options import Options, common
 
@@ -30,16 +31,16 @@ def command(options: Options, what: str | None, output: Path | None) -> None:
         place = options.cwd / f"{Path(what).name.partition('.tar')[0]}.html"
     else:
         with opened(options, reread=False, lock=False) as session:
-            material = report.of_session(session)
+            if not options.dry_run:
+                report.keep_measures(session)
+            material = report.of_directory(session)
             place = session.directory.results / report.NAME
     place = output or place
     text = report.page(material, run)
     if options.dry_run:
-        options.console.result("\n".join([*sorted(material.files), f"→ {place}"]))
+        telling.plan(options, (*sorted(material.files), f"→ {place}"))
         return
     report.write(text, place)
-    if options.json:
-        told = {"report": str(place), "bytes": len(text.encode())}
-        options.console.result_json(told)
-    else:
+    telling.done(options, "report", place, bytes=len(text.encode()))
+    if not options.json:
         options.console.result(str(place))

@@ -37,12 +37,6 @@ class Material:
     notes: tuple[str, ...] = ()
 
 
-def of_session(session: Session) -> Material:
-    """Return what the experiment's directory holds, after the latest measures."""
-    keep_measures(session)
-    return of_directory(session)
-
-
 def of_directory(session: Session) -> Material:
     """Return what the experiment's directory holds, without secrets."""
     root, notes = session.directory.path.resolve(), []
@@ -173,7 +167,8 @@ def write(text: str, path: Path) -> None:
 def keep(session: Session) -> Path:
     """Write the experiment's own page, beside its results."""
     path = session.directory.results / NAME
-    write(page(of_session(session)), path)
+    keep_measures(session)
+    write(page(of_directory(session)), path)
     return path
 
 

@@ -212,7 +212,8 @@ def test_a_plan_of_a_plot_writes_no_page(enos: Enos, monitored: Path) -> None:
     assert not Path("m.html").exists()
 
     found = json.loads(enos(*plot, "--json").out)
-    assert found == {"page": "m.html", "bytes": Path("m.html").stat().st_size}
+    assert (found["did"], found["where"]) == ("metrics plot", "m.html")
+    assert found["bytes"] == Path("m.html").stat().st_size
 
 
 def test_a_run_has_its_own_measures_in_the_report(
@@ -317,7 +318,7 @@ def test_an_archive_holds_its_report_and_gives_the_same(
     told = enos("report", str(archive), "--json")
 
     assert (saved.code, told.code) == (0, 0)
-    page = Path(json.loads(told.out.replace("<dir>", str(Path.cwd().parent)))["report"])
+    page = Path(json.loads(told.out.replace("<dir>", str(Path.cwd().parent)))["where"])
     assert page == Path.cwd() / archive.name.replace(".tar.zst", ".html")
     assert "2 processors, 4.0 GiB" in page.read_text()
     assert "NovaServers.boot" in page.read_text()
@@ -332,6 +333,17 @@ def test_a_plan_names_what_is_read_and_writes_nothing(
     assert told.code == 0
     assert "results/machines.json\n" in told.out
     assert not (experiment / "results" / "report.html").exists()
+
+
+def test_a_plan_asks_no_database_for_what_it_would_keep(
+    enos: Enos, monitored: Path, shell: RecordingShell
+) -> None:
+    before = len(shell.calls)
+
+    assert enos("--env", str(monitored), "report", "--dry-run").code == 0
+
+    assert len(shell.calls) == before
+    assert not list((monitored / "results").glob("*measures*"))
 
 
 def test_a_place_that_cannot_be_written_is_named(enos: Enos, experiment: Path) -> None:
