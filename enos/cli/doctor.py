@@ -31,7 +31,8 @@ def command(options: Options, provider: str) -> None:
             shell=LocalShell(session="enos-doctor"),
             progress=options.console,
         )
-        checks = (*_programs(), *kind(kind.Settings.model_construct(), around).checks())
+        own = kind(kind.Settings.model_construct(), around).checks()
+        checks = (*_programs(), *own, _guests())
     if options.json:
         options.console.result_json([asdict(check) for check in checks])
     else:
@@ -58,6 +59,19 @@ def _programs() -> tuple[Check, ...]:
         )
         for program, package in PROGRAMS.items()
     )
+
+
+def _guests() -> Check:
+    """Tell which image guests boot when the experiment names none."""
+    from enos.cloud.standard import KEYRING, missing
+
+    name, lacking = "guest image", missing()
+    if not lacking:
+        found = "built here from Debian's packages"
+        return Check(name=name, ok=True, found=found)
+    fix = f"sudo apt-get install {KEYRING}" if lacking == (KEYRING,) else ""
+    found = f"no {', '.join(lacking)}: CirrOS is downloaded"
+    return Check(name=name, ok=False, found=found, fix=fix, required=False)
 
 
 def _row(check: Check) -> str:

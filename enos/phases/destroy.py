@@ -6,7 +6,7 @@ from dataclasses import replace
 from enos.bench.environment import PLACE
 from enos.errors import EnosError, ProcessError, ProviderError
 from enos.kolla import deployment as kolla
-from enos.kolla import stopping
+from enos.kolla import preparation, stopping
 from enos.phases import install, metrics, since, tc
 from enos.phases.session import Session, phase
 from enos.remote import close_connections, on_each, run_on
@@ -130,10 +130,17 @@ def _parts(state: State) -> tuple[tuple[str, Callable[[Session], None]], ...]:
         ("the network emulation", "tc" in state.phases, tc.reset),
         ("OpenStack", "os" in state.phases, openstack),
         ("the monitoring", metrics.PHASE in state.phases, metrics.remove),
+        ("names and registries in their files", True, _restore_files),
         # Benchmarks are forgotten with the OpenStack they were run on.
         ("what benchmarks used", True, _remove_programs),
     )
     return tuple((what, remove) for what, there, remove in parts if there)
+
+
+def _restore_files(session: Session) -> None:
+    preparation.undo(
+        session.testbed, session.shell, session.progress, session.directory.sockets
+    )
 
 
 def _remove_programs(session: Session) -> None:

@@ -184,3 +184,23 @@ def test_all_machines_that_answer_are_cleaned_without_a_word(
 
     assert removed == [(("control-1", "compute-1"), ())]
     assert session.directory.load().done("destroy")
+
+
+def test_names_and_registries_leave_the_files_of_kept_machines(
+    tmp_path: Path, done: list[str]
+) -> None:
+    shell, progress = RecordingShell(), RecordingProgress()
+    shell.on("*192.0.2.2 'python3 -'", stdout="/etc/hosts\n/etc/docker/daemon.json\n")
+    release(tmp_path, Kept, "up", "os", shell=shell, progress=progress)
+
+    asked = [call for call in shell.calls if call.line.endswith("'python3 -'")]
+    assert len(asked) == 2
+    assert all("# BEGIN enos" in call.stdin for call in asked)
+    lines = [call.line for call in shell.calls]
+    folder = next(line for line in lines if line.endswith("rm -rf /var/lib/enos'"))
+    assert lines.index(asked[-1].line) < lines.index(folder), "its list is in there"
+    assert (
+        "control-1: /etc/hosts, /etc/docker/daemon.json as before; Docker and what was "
+        "installed with it stay"
+    ) in progress.decisions
+    assert done == ["OpenStack"]

@@ -1,0 +1,31 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from enos.cloud import standard
+
+Enos = Callable[..., Any]
+
+
+@pytest.mark.parametrize(
+    ("lacking", "row"),
+    [
+        ((), "ok    guest image            built here from Debian's packages"),
+        (
+            ("debian-archive-keyring",),
+            "-     guest image            no debian-archive-keyring: CirrOS is "
+            "downloaded  → sudo apt-get install debian-archive-keyring",
+        ),
+        (
+            ("apt-get", "dpkg-deb"),
+            "-     guest image            no apt-get, dpkg-deb: CirrOS is downloaded",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("here")
+def test_doctor_tells_which_image_guests_will_boot(
+    enos: Enos, monkeypatch: pytest.MonkeyPatch, lacking: tuple[str, ...], row: str
+) -> None:
+    monkeypatch.setattr(standard, "missing", lambda: lacking)
+    assert row in enos("doctor", "-p", "fake").out.splitlines()
