@@ -11,6 +11,7 @@ from enos import plugins
 from enos.config.experiment import load_experiment
 from enos.phases.session import Session, Workshop
 from enos.state.directory import Directory, find, for_experiment
+from enos.state.private import make_private
 from enos.state.record import State
 
 NOT_YET = "enos-000000"
@@ -51,7 +52,7 @@ def _supposed(
         )
     supposed = replace(directory, supposed=state)
     if state.testbed is not None:  # ssh(1) wants the folder of its control sockets
-        supposed.sockets.mkdir(mode=0o700, exist_ok=True)
+        make_private(supposed.sockets)
     return Session(
         directory=supposed,
         shell=workshop.shell(state.session),

@@ -16,6 +16,7 @@ from enos.process import LocalShell, Shell, end_leftovers
 from enos.progress import Progress
 from enos.provider import Provider, Surroundings
 from enos.state.directory import Directory, find, for_experiment, write_atomically
+from enos.state.private import make_private
 from enos.state.record import PhaseRecord
 from enos.testbed import Testbed
 from enos.toolenvs import ToolEnvironments
@@ -199,7 +200,7 @@ def follow(session: Session, file: Path) -> None:
 
 
 def _open(directory: Directory, workshop: Workshop) -> Session:
-    directory.sockets.mkdir(mode=0o700, exist_ok=True)
+    make_private(directory.sockets)
     return Session(
         directory=directory,
         shell=workshop.shell(directory.load().session),
