@@ -257,6 +257,38 @@ def test_everything_at_once_is_what_is_measured(
         assert abs(one.measured - one.asked) <= one.high - one.low, one
 
 
+REFUSED = "-p tcp --dport 15201 -j REJECT --reject-with tcp-reset"
+RATED = NetworkConstraints(
+    constraints=(
+        ConstraintSpec(src="grp1", dst="grp2", rate=Rate.parse("20mbit")),
+        ConstraintSpec(
+            src="grp1", dst="grp3", rate=Rate.parse("20mbit"), loss=Percent(100)
+        ),
+    )
+)
+
+
+def test_a_rate_that_cannot_be_measured_is_one_bad_verdict_and_a_cut_link_none(
+    net: NamespaceTestbed, backend: Backend
+) -> None:
+    plan = plan_emulation(RATED, net.testbed)
+    shape(net, plan, backend)
+    said(net, 2, "sh", "-c", f"iptables -A INPUT {REFUSED}")
+    try:
+        found = verdicts(seen(net, plan, rates=True))
+    finally:
+        said(net, 2, "sh", "-c", f"iptables -D INPUT {REFUSED}")
+        reset(net.testbed, net.shell, RecordingProgress())
+
+    rates = {one.destination: one for one in found if one.quantity == "rate"}
+    refused, cut = rates["node-3"], rates["node-4"]
+    assert (refused.measured, refused.ok) == (None, False)
+    assert "iperf3" in refused.note
+    assert (cut.measured, cut.ok) == (None, True)
+    assert cut.note == "not measured: no packet is to arrive"
+    assert [one for one in found if not one.ok] == [refused]
+
+
 ENDS = {"node-1", "node-3"}
 QUANTITIES = {"rtt", "jitter", "loss", "duplicate", "reorder"}
 TRACKING = "-m conntrack --ctstate INVALID -j DROP"
