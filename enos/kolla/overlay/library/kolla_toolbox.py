@@ -28,6 +28,19 @@ options:
 author: enos
 """
 
+# Short names that kolla's roles use → the collections they are in.
+SHORT = {
+    "influxdb": "community.general",
+    "mysql": "community.mysql",
+    "openvswitch": "openvswitch.openvswitch",
+    "rabbitmq": "community.rabbitmq",
+}
+# Old names that Ansible redirects (`plugin_routing` in ansible_builtin_runtime.yml).
+RENAMED = {
+    "os_keystone_domain": "openstack.cloud.identity_domain",
+    "os_nova_host_aggregate": "openstack.cloud.host_aggregate",
+}
+
 # Runs in the container; argv is empty, the request is one JSON object on stdin.
 INSIDE = r"""
 import json, os, runpy, sys
@@ -35,22 +48,11 @@ request = json.load(sys.stdin)
 folders = ["/usr/share/ansible/collections", "/root/.ansible/collections"]
 sys.path[:0] = [folder for folder in folders if os.path.isdir(folder)]
 os.environ.setdefault("HOME", "/tmp")
-short = {
-    "mysql": "community.mysql", "rabbitmq": "community.rabbitmq",
-    "openvswitch": "openvswitch.openvswitch", "os": "openstack.cloud",
-}
-name = request["name"]
-if name == "enos.python":
+if request["name"] == "enos.python":
     source, own = request["args"]["source"], request["args"]["request"]
     exec(compile(source, "enos", "exec"), {"__name__": "enos", "request": own})
     sys.exit(0)
-parts = name.split(".")
-if len(parts) == 1 and name.split("_")[0] in short:
-    parts = short[name.split("_")[0]].split(".") + [name]
-if len(parts) == 1 or parts[:2] == ["ansible", "builtin"]:
-    path = "ansible.modules." + parts[-1]
-else:
-    path = "ansible_collections.%s.%s.plugins.modules.%s" % tuple(parts)
+path = request["path"]
 from ansible.module_utils import basic
 arguments = dict(request["args"], _ansible_check_mode=request["check"],
                  _ansible_diff=request["diff"], _ansible_remote_tmp="/tmp",
@@ -116,11 +118,24 @@ def _request(module: AnsibleModule) -> str:
     return json.dumps(
         {
             "name": module.params["module_name"],
+            "path": module_path(module.params["module_name"]),
             "args": _filled(module.params["module_args"], module),
             "check": module.check_mode,
             "diff": bool(getattr(module, "_diff", False)),
         }
     )
+
+
+def module_path(name: str) -> str:
+    """Return the dotted path of a module as Python imports it."""
+    name = RENAMED.get(name, name)
+    if "." not in name and name.partition("_")[0] in SHORT:
+        name = f"{SHORT[name.partition('_')[0]]}.{name}"
+    parts = name.split(".")
+    if len(parts) == 1 or parts[:2] == ["ansible", "builtin"]:
+        return f"ansible.modules.{parts[-1]}"
+    namespace, collection, module = parts
+    return f"ansible_collections.{namespace}.{collection}.plugins.modules.{module}"
 
 
 def _filled(arguments: dict[str, Any], module: AnsibleModule) -> dict[str, Any]:
