@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from enos.cli import telling
 from enos.cli.opening import opened
 from enos.cli.options import Options, common
 
@@ -66,7 +67,8 @@ def show(
             _show_json(found, options, every=tree)
         else:
             _show(found, options, every=tree)
-            options.console.next_command(f"enos trace show --html {what}".strip())
+            words = ("trace", "show", "--html", *((what,) if what else ()))
+            options.console.next_command(telling.following(options, *words))
 
 
 def _write(found: "Sequence[Traced]", output: Path | None, options: Options) -> None:
@@ -78,7 +80,10 @@ def _write(found: "Sequence[Traced]", output: Path | None, options: Options) -> 
         pages = tuple(traced.page_path(one, file, folder) for one, file in several)
     else:
         pages = traced.write_pages(found, folder)
-    options.console.result("\n".join(map(str, pages)))
+    if options.json:
+        options.console.result_json({"pages": [str(page) for page in pages]})
+    else:
+        options.console.result("\n".join(map(str, pages)))
 
 
 def _show_json(found: "Sequence[Traced]", options: Options, *, every: bool) -> None:

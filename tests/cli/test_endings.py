@@ -9,9 +9,11 @@ import pytest
 
 from enos import content, plugins
 from enos.errors import StateError
+from enos.metrics.gaps import Coverage
 from enos.phases import destroy, install, tc
 from enos.phases import images as imaging
 from enos.phases import init as initialising
+from enos.phases.backup import Backup
 from enos.phases.session import Session, phase
 from enos.state.directory import Directory, for_experiment
 from enos.state.record import PhaseRecord, State
@@ -166,6 +168,26 @@ def test_images_that_were_pushed_or_copied_are_listed(
         "copied": ["kolla/cron:1"],
         "removed": ["kolla/old:0"],
     }
+
+
+@pytest.mark.usefixtures("done")
+@pytest.mark.parametrize("problem", ["", "the database does not answer"])
+def test_a_backup_tells_where_it_is_and_what_it_lacks(
+    enos: Enos, here: Path, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    span: dict[str, Any] = {"begin": 1.0, "end": 2.0, "interval": 5.0, "hosts": ()}
+    measured = Coverage(**span, problem=problem)
+    written = Backup(archive=here / "demo.tar.zst", measured=measured)
+    monkeypatch.setattr("enos.phases.backup.run", lambda *_: written)
+    assert enos("up", "-f", "demo.yml").code == 0
+
+    done = enos("backup", "--json")
+
+    found = told(done.out)
+    assert (found["did"], found["where"]) == ("backup", "<dir>/here/demo.tar.zst")
+    assert found["measured"] == json.loads(json.dumps(measured.to_json()))
+    assert done.code == (14 if problem else 0)
+    assert found["next"] == (None if problem else "enos destroy --hard")
 
 
 @pytest.mark.usefixtures("done")

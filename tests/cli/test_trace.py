@@ -98,6 +98,19 @@ def test_scripts_get_every_row(enos: Enos) -> None:
     assert {"id", "parent", "service", "operation", "begin", "own"} <= tree[0].keys()
 
 
+def test_programs_are_told_the_pages_that_are_or_would_be(
+    enos: Enos, traced: Path
+) -> None:
+    show = ("trace", "show", "boot-and-delete", "--html", "--json")
+    plan = json.loads(enos(*show, "--dry-run").out)
+    planned = list(traced.rglob("*.html"))
+    made = json.loads(enos(*show).out)
+
+    assert planned == []
+    assert plan == made
+    assert len(made["pages"]) == len(list(traced.rglob("*.html"))) == 1
+
+
 def test_a_page_is_written_beside_the_trace(enos: Enos, traced: Path) -> None:
     told = enos("trace", "show", "boot-and-delete", "--html")
     assert told.code == 0
