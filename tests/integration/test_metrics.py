@@ -17,14 +17,14 @@ from typing import IO
 import pytest
 
 from enos import archive
-from enos.errors import MonitoringError
-from enos.metrics import gaps, saved
+from enos.errors import ConfigError, MonitoringError
+from enos.metrics import gaps, grafana, saved
 from enos.metrics.agent.samples import Sample
 from enos.metrics.agent.writer import Writer
 from enos.metrics.annotations import lines
 from enos.metrics.database import Influx, OverHttp, program
 from enos.metrics.plan import File, agent_program, collectd_conf, influxdb_conf
-from enos.metrics.series import query
+from enos.metrics.series import query, require_known
 from enos.phases import restore
 from enos.phases.metrics import SAVED
 from enos.process import Completed, LocalShell
@@ -331,6 +331,65 @@ def fill(path: Path) -> None:
     with suppress(OSError), path.open("wb", buffering=0) as sink:
         while sink.write(bytes(4096)):
             pass
+
+
+def test_only_what_the_database_refuses_counts_as_refused(station: Station) -> None:
+    bare = {"user": "enos", "password": PASSWORD, "database": "enos"}
+    writer = Writer(host="odd", url=station.database.url, **bare)
+    writer.take(time.time(), [Sample("even", 2.0, "B")])
+    writer._waiting.append("no line of the protocol")
+
+    writer.send()
+
+    assert (writer.waiting, writer.refused) == (0, 1)
+    (found,) = query(station.database, measures=["even"], hosts=["odd"])
+    assert found.points[0][1] == 2.0
+
+
+def test_a_write_that_conflicts_refuses_what_conflicts_and_no_more(
+    station: Station,
+) -> None:
+    bare = {"user": "enos", "password": PASSWORD, "database": "enos"}
+    writer = Writer(host="x", url=station.database.url, **bare)
+    now = time.time()
+    station.database.write([f'mixed,host=x value="text" {round(now * 1000)}'])
+
+    writer.take(now, [Sample("mixed", n, "B", f"i{n}") for n in range(3)])
+    writer.take(now, [Sample("sound", n, "B", f"i{n}") for n in range(4)])
+    writer.send()
+
+    assert (writer.waiting, writer.refused) == (0, 3)
+    assert len(query(station.database, measures=["sound"])) == 4
+
+
+def test_grafana_gets_a_row_for_each_thing_that_happened(station: Station) -> None:
+    happened = [
+        {"time": time.time(), "kind": "phase", "what": "grafana", "status": "started"},
+        {"time": time.time() + 1, "kind": "event", "what": "grafana", "host": "a"},
+    ]
+    station.database.write(lines(happened))
+    (annotation,) = grafana.dashboard()["annotations"]["list"]
+    asked = annotation["query"].replace("$timeFilter", "what = 'grafana'")
+
+    (result,) = station.database.ask(asked)["results"]
+
+    (series,) = result["series"]
+    named = [annotation["textColumn"], *annotation["tagsColumn"].split(",")]
+    places = [series["columns"].index(name) for name in named]
+    assert [[row[at] for at in places] for row in series["values"]] == [
+        ["grafana", "phase", "started"],
+        ["grafana", "event", "happened"],
+    ]
+
+
+def test_a_measure_that_never_was_is_told_with_those_that_were(
+    station: Station,
+) -> None:
+    require_known(station.database, ["cpu", "memory"])
+
+    with pytest.raises(ConfigError, match="no measure is called `cpuu`") as failed:
+        require_known(station.database, ["cpuu"])
+    assert "did you mean `cpu`?" in failed.value.hint
 
 
 def test_waiting_points_survive_the_end_of_the_agent(tmp_path: Path) -> None:
