@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from enos.cloud import standard
+from enos.cloud.standard import KEYRING
 
 Enos = Callable[..., Any]
 
@@ -13,9 +14,11 @@ Enos = Callable[..., Any]
     [
         ((), "ok    guest image            built here from Debian's packages"),
         (
-            ("debian-archive-keyring",),
-            "-     guest image            no debian-archive-keyring: CirrOS is "
-            "downloaded  → sudo apt-get install debian-archive-keyring",
+            (KEYRING,),
+            (
+                f"-     guest image            no {KEYRING}: CirrOS is downloaded"
+                f"  → sudo apt-get install {KEYRING}"
+            ),
         ),
         (
             ("apt-get", "dpkg-deb"),
@@ -28,4 +31,4 @@ def test_doctor_tells_which_image_guests_will_boot(
     enos: Enos, monkeypatch: pytest.MonkeyPatch, lacking: tuple[str, ...], row: str
 ) -> None:
     monkeypatch.setattr(standard, "missing", lambda: lacking)
-    assert row in enos("doctor", "-p", "fake").out.splitlines()
+    assert row in enos("doctor", "-p", "static").out.splitlines()
