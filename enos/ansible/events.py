@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-DONE = frozenset({"ok", "changed", "skipped", "ignored", "failed", "unreachable"})
 BAD = frozenset({"failed", "unreachable"})
 
 
@@ -14,7 +13,8 @@ class Event:
     """One line of a playbook run.
 
     Attributes:
-        kind: ``play``, ``task``, ``start``, ``retry``, ``stats`` or one of `DONE`.
+        kind: ``play``, ``task``, ``start``, ``retry``, ``stats``, or how a task ended:
+            ``ok``, ``changed``, ``skipped``, ``ignored`` or one of `BAD`.
         at: seconds since the epoch.
         task: name of the task, with its role (``nova : Copying over nova.conf``);
             the name of the play for ``play``.
@@ -29,15 +29,6 @@ class Event:
     task: str = ""
     seconds: float = 0.0
     message: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskTime:
-    """How long a task of a run took, from its first start to its last end."""
-
-    task: str
-    seconds: float
-    hosts: int
 
 
 def parse(line: str) -> Event | None:
@@ -65,20 +56,6 @@ def failures(events: Iterable[Event]) -> tuple[Event, ...]:
         if event.kind in BAD:
             first.setdefault(event.host, event)
     return tuple(first.values())
-
-
-def task_times(events: Iterable[Event]) -> tuple[TaskTime, ...]:
-    """Return the tasks of a run with their wall-clock times, in order."""
-    times: list[TaskTime] = []
-    name, began, ended, hosts = "", 0.0, 0.0, 0
-    for event in (*events, Event(kind="task")):
-        if event.kind == "task":
-            if hosts:
-                times.append(TaskTime(task=name, seconds=ended - began, hosts=hosts))
-            name, began, ended, hosts = event.task, event.at, event.at, 0
-        elif event.kind in DONE:
-            ended, hosts = event.at, hosts + 1
-    return tuple(times)
 
 
 def waiting_for(event: Event) -> str:

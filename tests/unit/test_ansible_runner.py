@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from enos.ansible.events import Event, failures, parse, task_times
+from enos.ansible.events import Event, failures, parse
 from enos.ansible.lanes import Lane, run_lanes
 from enos.ansible.runner import Run, run
 from enos.errors import PlaybookError
@@ -83,17 +83,6 @@ def test_only_the_first_failure_of_a_host_counts() -> None:
         Event(kind="ignored", host="b", task="one"),
     ]
     assert [(event.host, event.task) for event in failures(events)] == [("a", "one")]
-
-
-def test_the_time_of_a_task_is_from_its_start_to_its_last_host() -> None:
-    events = [
-        Event(kind="task", task="copy", at=10.0),
-        Event(kind="ok", host="a", task="copy", at=10.5),
-        Event(kind="changed", host="b", task="copy", at=12.0),
-        Event(kind="task", task="nothing", at=12.0),
-    ]
-    [time] = task_times(events)
-    assert (time.task, time.seconds, time.hosts) == ("copy", 2.0, 2)
 
 
 @given(st.text())
