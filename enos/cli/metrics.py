@@ -117,9 +117,8 @@ def query(options: Options, statement: str | None, **given: Any) -> None:  # noq
     if silent or not found:
         require_known(source, sorted(silent))
         what = ", ".join(f"`{name}`" for name in sorted(silent)) or "anything"
-        options.console.warn(
-            f"there are no points of {what} in that time, on that host"
-        )
+        where = " on those hosts" if hosts else ""
+        options.console.warn(f"there are no points of {what} in that time{where}")
     _tell_series(found, options, as_csv=as_csv)
 
 
