@@ -175,9 +175,9 @@ def test_doctor_tries_netem_and_queues_in_a_namespace_of_their_own() -> None:
 def test_doctor_measures_memory_as_it_is_sold(tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir()
     info = tmp_path / "proc/meminfo"
-    info.write_text("MemTotal:        8009760 kB\nMemFree: 1 kB\n")
+    info.write_text("MemTotal:        12009760 kB\nMemFree: 1 kB\n")
     assert doctor.memory_check(tmp_path).ok
-    info.write_text("MemTotal:        4009760 kB\n")
+    info.write_text("MemTotal:        8009760 kB\n")
     assert not doctor.memory_check(tmp_path).ok
 
 
@@ -196,3 +196,10 @@ def test_a_late_docker_counts_as_one_that_does_not_answer() -> None:
     said = engine.ask(shell)
     assert said is not None
     assert (said.ok, said.stderr) == (False, "`docker` did not end within 30 s")
+
+
+def test_the_readme_asks_for_what_doctor_looks_for() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    plain = " ".join(readme.split())
+    assert f"{doctor.MEMORY} GB of memory" in plain
+    assert f"{doctor.DISK} GB of disk" in plain
