@@ -179,12 +179,15 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, bench: Bench) -> None
     end_leftovers("enos-bench-test")
     running.join()
     assert failures
-    assert not (folder / "results.json").exists()
+    cut = json.loads((folder / "results.json").read_text())[1]
+    assert not cut["ok"]
+    assert (folder / "cut-short").read_text().startswith(cut["error"])
     assert run_folder(tmp_path / "results", load, datetime.now(UTC)) == folder
 
     results = run_workload(load, bench, spec=SPEC, results=folder)
 
     assert [one.ok for one in results] == [True, True]
+    assert not (folder / "cut-short").exists()
     started = [line for line in log.read_text().splitlines() if '"started"' in line]
     assert len(started) == 3, "the first must not run twice"
 
