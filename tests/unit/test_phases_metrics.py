@@ -124,9 +124,14 @@ def test_a_service_that_never_answered_is_named_in_the_results(
         first, second = (host.name for host in session.testbed.hosts)
         services.remember(session.directory, {first: ["rabbitmq"], "gone": ["mariadb"]})
         beats(shell, first, second)
+        before = metrics.covered(session, tmp_path, time.time() - 20)
+        with phase(session, "os"):
+            pass
         found = metrics.covered(session, tmp_path, time.time() - 20)
 
     kept = json.loads((tmp_path / "metrics.json").read_text())
+    assert before is not None
+    assert before.ok  # without an OpenStack no service is missing
     assert found is not None
     assert (kept["ok"], kept["gaps"]) == (False, [])
     assert kept["problem"] == f"rabbitmq on {first} never answered"
