@@ -120,12 +120,13 @@ def sync(
     """Make registry TARGET hold what SOURCE holds, removing what is gone there."""
     from enos.phases import images
 
-    with _workplace(options) as place:
+    console = options.console
+    with console.drawing():
         plan = images.synchronise(
             _registry(source, insecure=insecure),
             _registry(target, insecure=insecure),
             prefix,
-            place,
+            console,
             dry_run=options.dry_run,
         )
     if options.json:

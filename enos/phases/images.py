@@ -254,7 +254,7 @@ def synchronise(
     source: registry.Registry,
     target: registry.Registry,
     prefix: str,
-    place: Workplace,
+    progress: Progress,
     *,
     dry_run: bool = False,
 ) -> registry.SyncPlan:
@@ -263,7 +263,7 @@ def synchronise(
         registry.holdings(source, prefix), registry.holdings(target, prefix)
     )
     if not dry_run:
-        registry.sync(source, target, plan, place.progress)
+        registry.sync(source, target, plan, progress)
     return plan
 
 

@@ -5,9 +5,10 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 
+from enos.cloud import standard
 from enos.cloud.converge import CloudFacts, converge
 from enos.cloud.download import named
-from enos.cloud.guest import NAME, GuestImage
+from enos.cloud.guest import NAME, GuestImage, is_built
 from enos.cloud.plan import CloudPlan, lines, plan_cloud
 from enos.cloud.readiness import await_agents
 from enos.cloud.rest import Cloud, connect
@@ -48,11 +49,12 @@ def _planned(
 
 
 def _foreseen_guest(session: Session) -> GuestImage:
-    """Return what `guest` will by its name, if one can be built; no file is there."""
+    """Return what `guest` will, by its name: no file of it may be there yet."""
     wanted = session.experiment.guest_image
-    if wanted is None:
+    own = is_built(session.cache) or not standard.missing()
+    if wanted is None and own:
         return GuestImage(name=NAME, disk=Path(), disk_format="raw", digest="")
-    stem = named(wanted.url).rsplit(".", 1)[0]
+    stem = named(wanted.url if wanted else standard.CIRROS).rsplit(".", 1)[0]
     kind = "qcow2 or raw, as the file is"
     return GuestImage(name=stem, disk=Path(), disk_format=kind, digest="")
 
