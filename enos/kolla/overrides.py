@@ -5,7 +5,9 @@ Paths are those of `node_custom_config`
 """
 
 from collections.abc import Mapping
+from typing import Any
 
+from enos.kolla.globals import is_on
 from enos.kolla.nodes import Node
 
 QEMU_CONF = """\
@@ -23,9 +25,24 @@ compute_driver = fake.FakeDriverWithoutFakeNodes
 """The one of Nova's fake drivers that keeps its identity when it is restarted."""
 
 
-def plan_overrides(*, virt: str, nodes: Mapping[str, Node]) -> dict[str, str]:
-    """Return path → text of the files enos puts into `node_custom_config`."""
+GALERA = """\
+[mysqld]
+max_connect_errors = 4294967295
+"""
+"""haproxy asks a database by connecting to it and leaving, every two seconds; after a
+hundred of those in a row MariaDB would let nobody in from there."""
+
+
+def plan_overrides(
+    *, virt: str, nodes: Mapping[str, Node], chosen: Mapping[str, Any]
+) -> dict[str, str]:
+    """Return path → text of the files enos puts into `node_custom_config`.
+
+    `chosen` is what `globals.yml` will say.
+    """
     files = {}
+    if is_on(chosen.get("enable_external_mariadb_load_balancer")):
+        files["galera.cnf"] = GALERA
     if any(not node.limits for node in nodes.values()):
         files["nova/qemu.conf.j2"] = QEMU_CONF
     if virt == "fake":

@@ -224,7 +224,9 @@ def plan_deployment(
         nodes=dict(nodes),
         checks_at_once=all(node.docker and node.named for node in nodes.values()),
         shadow=_shadow(lanes, checks, nodes, chosen.values),
-        config=overrides.plan_overrides(virt=wish.virt, nodes=nodes),
+        config=overrides.plan_overrides(
+            virt=wish.virt, nodes=nodes, chosen=chosen.values
+        ),
         custom=wish.custom,
         decisions=(*mapped.decisions, *chosen.decisions, *told),
         url=keystone_url(chosen.values),

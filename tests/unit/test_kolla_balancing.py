@@ -122,6 +122,11 @@ def test_several_control_nodes_get_an_address_and_haproxy_before_the_database() 
     assert "kolla_address(host)" in chosen["external_haproxy_members"]
 
 
+def test_databases_bear_being_asked_by_haproxy_for_ever() -> None:
+    assert "max_connect_errors = 4294967295" in plan(*THREE).config["galera.cnf"]
+    assert "galera.cnf" not in plan(*ONE).config
+
+
 def test_one_control_node_needs_neither() -> None:
     chosen = values(*ONE)
     assert chosen["kolla_internal_vip_address"] == "10.0.0.2"
