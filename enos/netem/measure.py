@@ -122,7 +122,7 @@ def _measured(
 def probes(pair: Pair, most: int = MOST) -> int:
     """Return how many probes show the losses, copies and jitter asked of a pair.
 
-    No more than `most`, which is too few to tell a share below 0.4 % from none.
+    No more than `most`, of which 2 000 do not tell a share below 0.33 % from none.
 
     >>> from enos.units import Percent
     >>> lossy = Shaping(loss=Percent(value=5))
