@@ -11,8 +11,9 @@ What it leaves is told in `runfolder`.
 
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
@@ -120,13 +121,10 @@ def run_workload(
     if traffic is not None:
         traffic.check(ahead(workload.shaker, places))
     begin(workload, results, under)
-    parts: list[Callable[[], Iterable[_Failure]]] = [
-        lambda: _measure(workload.runs, bench, spec, places, profiler),
-        lambda: _play(workload.shaker, traffic, places),
-    ]
-    failures: list[_Failure] = []
-    for part in reversed(parts) if workload.traffic_first else parts:
-        failures += part()
+    measure = partial(_measure, workload.runs, bench, spec, places, profiler)
+    play = partial(_play, workload.shaker, traffic, places)
+    first, second = (play, measure) if workload.traffic_first else (measure, play)
+    failures = (*first(), *second())
     found = tuple(_result(run, places[run.key], failures) for run in workload.ordered)
     keep(results, found, [in_one_line(one.error) for one in failures])
     _raise_first(failures, bench)
