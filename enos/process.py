@@ -255,8 +255,9 @@ def end_leftovers(session: str, *, grace: float = 5.0) -> tuple[int, ...]:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, number)
         deadline = time.monotonic() + grace
-        while _marked(session) - mine and time.monotonic() < deadline:
+        while left and time.monotonic() < deadline:
             time.sleep(0.05)
+            left = _marked(session) - mine
     return tuple(ended)
 
 
