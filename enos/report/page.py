@@ -68,22 +68,13 @@ def report_page(report: Report) -> str:
     """Return the page of an experiment."""
     readings, drawn = report.readings, report.timeline
     links = [_link(one) for one in readings.links]
-    of_runs = {
-        f"timeline-{number}": as_json(its)
-        for number, one in enumerate(readings.runs)
-        if (its := run_timeline(readings, one))
-    }
-    whole = {"timeline": as_json(drawn)} if drawn else {}
     return _render(
         "report.html.j2",
         title=report.title,
         when=_when(drawn.span) if drawn else "nothing was run yet",
-        timelines=whole | of_runs,
+        timelines=_timelines(report),
         rows=compared(readings),
-        runs=[
-            _run(one) | {"place": f"timeline-{number}"}
-            for number, one in enumerate(readings.runs)
-        ],
+        runs=[_run(one, number) for number, one in enumerate(readings.runs)],
         links=links,
         links_bad=sum(not one["ok"] for one in links),
         heat_map=_heat_map(readings),
@@ -93,6 +84,21 @@ def report_page(report: Report) -> str:
         decisions=_decisions(readings),
         notes=readings.notes,
     )
+
+
+def _timelines(report: Report) -> dict[str, Any]:
+    """Return place in the page → time line: of the whole, and of each run measured."""
+    of_runs = {
+        _place(number): as_json(its)
+        for number, one in enumerate(report.readings.runs)
+        if (its := run_timeline(report.readings, one))
+    }
+    whole = {"timeline": as_json(report.timeline)} if report.timeline else {}
+    return whole | of_runs
+
+
+def _place(run: int) -> str:
+    return f"timeline-{run}"
 
 
 def _heat_map(readings: Readings) -> Markup:
@@ -151,8 +157,9 @@ def _when(span: Span) -> str:
     return f"{began:%Y-%m-%d %H:%M:%S} to {ended:%H:%M:%S} UTC, {lasted}"
 
 
-def _run(run: Run) -> dict[str, Any]:
+def _run(run: Run, number: int) -> dict[str, Any]:
     return {
+        "place": _place(number),
         "name": run.name,
         "label": run.label,
         "iterated": any(one.durations for one in run.scenarios),
