@@ -52,11 +52,11 @@ def list_(options: Options, file: Path | None) -> None:
 @common
 def build(options: Options, file: Path | None) -> None:
     """Have the images of the experiment: pull or build what is missing."""
-    from enos.phases import images
+    from enos.phases import dryrun, images
 
     with _session(options, file) as session:
         if options.dry_run:
-            telling.plan(options, images.foretold(session))
+            telling.plan(options, dryrun.built(session))
             return
         done = images.make(session)
         source = session.directory.load().source
@@ -72,12 +72,12 @@ def build(options: Options, file: Path | None) -> None:
 @common
 def push(options: Options, registry: str, file: Path | None, *, insecure: bool) -> None:
     """Push the images of the experiment to a REGISTRY (host:port)."""
-    from enos.phases import images
+    from enos.phases import dryrun, images
 
     there = _registry(registry, insecure=insecure)
     with _session(options, file) as session:
         if options.dry_run:
-            telling.plan(options, images.foretold_push(session, there))
+            telling.plan(options, dryrun.pushed(session, there.host))
             return
         sent = images.send_all(session, there)
     if options.json:

@@ -5,10 +5,12 @@ the Python environment of kolla-ansible is made, in the cache, when it is missin
 inventory is derived from the one it brings.
 """
 
+import platform
 import shlex
 from collections.abc import Sequence
 
 from enos import netem
+from enos.images import locks, ready
 from enos.kolla import deployment as kolla
 from enos.netem.commands import clearing_script
 from enos.netem.measure import probes
@@ -16,6 +18,7 @@ from enos.phases import check, images, init, install, metrics, tc, up
 from enos.phases.foreseen import foreseen
 from enos.phases.planned import planned_testbed
 from enos.phases.session import Session
+from enos.provider import SharesImages
 
 
 def machines(session: Session) -> tuple[str, ...]:
@@ -25,7 +28,36 @@ def machines(session: Session) -> tuple[str, ...]:
     measured = check.monitoring(experiment, testbed)
     if not measured and metrics.PHASE in session.directory.load().phases:
         measured = ("", "remove the monitoring; its measures are kept in results")
-    return (*up.plan(session), *images.foretold_shared(session), *measured)
+    return (*up.plan(session), *_shared(session), *measured)
+
+
+def built(session: Session) -> tuple[str, ...]:
+    """Return what `enos images build` would have; what is there is not asked."""
+    experiment = session.experiment
+    names, lock = images.wanted(session), locks.load(experiment.release)
+    own = ready.built_set(lock, names, platform.machine())
+    kollas = ready.kolla_set(lock, names)
+    verb, chosen = {
+        "pull": ("pull", kollas),
+        "build": ("build", own),
+        "auto": (f"pull as {kollas.reference('NAME')}, or else build", own),
+    }[experiment.images]
+    head = f"{verb} what is missing of {len(names)} images:"
+    return (head, *(f"  {chosen.reference(name)}" for name in names))
+
+
+def pushed(session: Session, registry: str) -> tuple[str, ...]:
+    """Return what `enos images push` would do; the registry is not asked."""
+    return (*built(session), f"push what is missing of them to {registry}")
+
+
+def _shared(session: Session) -> tuple[str, ...]:
+    """Return what of it `enos up` would do, on the way to the machines."""
+    kind = session.experiment.registry.type
+    if kind == "internal":
+        return pushed(session, "a registry on one of the machines")
+    shared = isinstance(session.provider, SharesImages) and kind == "none"
+    return built(session) if shared else ()
 
 
 def openstack(

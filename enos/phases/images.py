@@ -165,41 +165,6 @@ def listing(session: Session) -> tuple[Listed, ...]:
     )
 
 
-def foretold(session: Session) -> tuple[str, ...]:
-    """Return what `make` would have, a line per image; no daemon is asked."""
-    experiment = session.experiment
-    names, lock = wanted(session), locks.load(experiment.release)
-    pulled = ready.kolla_set(lock, names)
-    if experiment.images == "pull":
-        return _missing("pull", pulled, names)
-    built = ready.built_set(lock, names, platform.machine())
-    if experiment.images == "build":
-        return _missing("build", built, names)
-    there = f"pull as {pulled.reference('NAME')}, or else build"
-    return _missing(there, built, names)
-
-
-def foretold_shared(session: Session) -> tuple[str, ...]:
-    """Return what of it `share` or `provide` would do, on the way to the machines."""
-    kind = session.experiment.registry.type
-    if kind == "internal":
-        return (*foretold(session), "push them to a registry on one of the machines")
-    shared = isinstance(session.provider, SharesImages) and kind == "none"
-    return foretold(session) if shared else ()
-
-
-def foretold_push(session: Session, there: registry.Registry) -> tuple[str, ...]:
-    """Return what `send_all` would do; neither daemon nor registry is asked."""
-    return (*foretold(session), f"push what is missing of them to {there.host}")
-
-
-def _missing(verb: str, images: ImageSet, names: tuple[str, ...]) -> tuple[str, ...]:
-    return (
-        f"{verb} what is missing of {len(names)} images:",
-        *(f"  {images.reference(name)}" for name in names),
-    )
-
-
 def make(session: Session) -> Ready:
     """Have the images of the experiment in the Docker that keeps them."""
     experiment = session.experiment
