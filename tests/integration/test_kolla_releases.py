@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from enos.kolla import deployment as kolla
+from enos.kolla import subcommands
 from enos.kolla.nodes import Node
 from enos.kolla.plan import Deployment, Place, Wish, plan_deployment
 from enos.kolla.releases import DEFAULT, release
@@ -23,6 +24,9 @@ RELEASES = (
     "2026.1",
 )
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "enos"
+COMMAND = re.compile(r"^([a-z-]+) = kolla_ansible\.cli\.commands:(\w+)$", re.MULTILINE)
+CHOSEN = re.compile(r"_choose_playbooks\(\s*parsed_args,?\s*(?:\"([\w-]+)\")?\s*\)")
+SPAN = re.MULTILINE | re.DOTALL
 NAMED = re.compile(r"module_name: \"?([a-z_.]+)\"?$", re.MULTILINE)
 CONFINED = Node(limits=False, modules=False, sysctl=False, openvswitch=False, kvm=False)
 
@@ -41,14 +45,20 @@ def host(number: int, name: str, *roles: str) -> Host:
     return Host(name=name, address=f"10.0.0.{number}", roles=roles, nics=nics)
 
 
-TESTBED = Testbed(
-    provider="paper",
-    hosts=(host(2, "control-1", "control", "network"), host(3, "compute-1", "compute")),
-    networks=tuple(
-        Network(name=name, cidr=f"10.0.{number}.0/24", roles=(name,))
-        for number, name in enumerate(("api", "external", "tunnel"))
-    ),
-)
+def testbed(controllers: int) -> Testbed:
+    pool = ("10.0.0.128", "10.0.0.200")
+    names = [f"control-{number}" for number in range(1, controllers + 1)]
+    return Testbed(
+        provider="paper",
+        hosts=(
+            *(host(n, name, "control", "network") for n, name in enumerate(names, 3)),
+            host(2, "compute-1", "compute"),
+        ),
+        networks=tuple(
+            Network(name=name, cidr=f"10.0.{number}.0/24", roles=(name,), pool=pool)
+            for number, name in enumerate(("api", "external", "tunnel"))
+        ),
+    )
 
 
 def environments() -> ToolEnvironments:
@@ -56,15 +66,15 @@ def environments() -> ToolEnvironments:
     return ToolEnvironments(cache=CACHE, shell=shell, progress=RecordingProgress())
 
 
-def written(name: str, place: Path) -> Deployment:
-    tools = environments()
+def written(name: str, place: Path, *, controllers: int = 1) -> Deployment:
+    tools, machines = environments(), testbed(controllers)
     wish = Wish(
         session="test", release=release(name), virt="fake", fake_computes=3, kolla={}
     )
     deployment = plan_deployment(
         wish,
-        testbed=TESTBED,
-        nodes={each.name: CONFINED for each in TESTBED.hosts},
+        testbed=machines,
+        nodes={each.name: CONFINED for each in machines.hosts},
         installed=kolla.read_installed(tools.ensure(wish.release.lock)),
         place=Place(root=place / "kolla", sockets=place / "s"),
     )
@@ -87,6 +97,43 @@ def test_ansible_accepts_every_lane_over_the_real_kolla_ansible(
         *("prechecks", "base", "database", "fabric", "keystone", "nova-databases"),
         *("glance", "nova", "neutron", "fakes"),
     }
+
+
+@pytest.mark.integration
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", RELEASES)
+def test_ansible_accepts_the_load_balancers_of_several_controllers(
+    name: str, tmp_path: Path
+) -> None:
+    deployment = written(name, tmp_path, controllers=3)
+    [base] = [lane for lane in kolla.plan_runs(deployment) if lane.name == "base"]
+    playbook = Path(base.run.argv[-1]).read_text(encoding="utf-8")
+    assert "ip_nonlocal_bind=1" in playbook
+    assert "Apply role loadbalancer" in playbook
+    argv = [*base.run.argv[:-1], "--syntax-check", base.run.argv[-1]]
+    LocalShell(session="test-kolla").run(argv, env=base.run.env)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("name", RELEASES)
+def test_each_command_runs_the_playbook_kolla_ansible_says(name: str) -> None:
+    programs = environments().ensure(release(name).lock)
+    installed = kolla.read_installed(programs)
+    (packages,) = programs.parent.glob("lib/python3*/site-packages")
+    source = (packages / "kolla_ansible/cli/commands.py").read_text(encoding="utf-8")
+    theirs = dict(re.findall(r"^class (\w+)(.*?)(?=^class|\Z)", source, SPAN))
+    (told,) = packages.glob("kolla_ansible-*.dist-info/entry_points.txt")
+    known = COMMAND.findall(told.read_text(encoding="utf-8"))
+    assert len(known) > 20
+    for command, kind in known:
+        if command in subcommands.WITHOUT_OPTIONS:
+            continue
+        chosen = CHOSEN.search(theirs[kind])
+        assert chosen, command
+        file = f"{chosen[1] or 'site'}.yml"
+        ours = subcommands.playbook(command, installed.playbooks)
+        assert ours == file or (file == "site.yml" and ours.startswith("enos-"))
+        assert file in installed.playbooks
 
 
 @pytest.mark.integration
