@@ -13,7 +13,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from enos.errors import StateError
@@ -26,9 +26,19 @@ PREFIX = "enos-"
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """Paths of an experiment and its saved state."""
+    """Paths of an experiment and its saved state.
+
+    Attributes:
+        supposed: what `load` returns in place of the file, for one who only looks.
+
+    """
 
     path: Path
+    supposed: State | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        """Make the path absolute: programs it is handed to run in other folders."""
+        object.__setattr__(self, "path", self.path.absolute())
 
     @property
     def experiment(self) -> Path:
@@ -86,6 +96,8 @@ class Directory:
 
     def load(self) -> State:
         """Return the saved state; raises StateError when there is none or it is bad."""
+        if self.supposed is not None:
+            return self.supposed
         try:
             text = (self.path / "state.json").read_text(encoding="utf-8")
         except OSError as gone:
@@ -103,6 +115,8 @@ class Directory:
 
     def save(self, state: State) -> None:
         """Write the state so that a crash leaves the old one or the new one."""
+        if self.supposed is not None:
+            raise RuntimeError("what is only looked at was about to be changed")
         text = json.dumps(to_json(state), indent=2) + "\n"
         write_atomically(self.path / "state.json", text, mode=0o600)
 
@@ -156,7 +170,10 @@ def for_experiment(file: Path, where: Path) -> Directory:
         directory = Directory(where / f"{PREFIX}{file.stem}{suffix}")
         if not directory.exists() or not directory.load().done("destroy"):
             return directory
-    raise StateError(f"`{where}` holds 9999 runs of `{file.name}`")
+    raise StateError(
+        f"`{where}` holds 9999 runs of `{file.name}`",
+        hint="move some of them elsewhere, or name a directory with `--env DIR`",
+    )
 
 
 def find(env: Path | None, where: Path) -> Directory:
