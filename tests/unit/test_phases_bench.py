@@ -132,6 +132,8 @@ def test_constraints_that_were_never_applied_are_warned_of_and_kept(
     assert "the file has network constraints, but `enos tc` was not run" in warning
     assert kept(done.folder)["note"] == warning
     network.judge(done.problem)
+    untouched = network.fingerprint(network.Emulated(note=warning), Timeline())
+    assert untouched == "", "it is the same run once the file asks for nothing"
 
 
 def test_nothing_is_said_of_constraints_that_were_applied(
