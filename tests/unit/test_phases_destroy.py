@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
 
 from enos import plugins
 from enos.errors import EmulationError, ProcessError, ProviderError
+from enos.kolla import deployment as kolla
+from enos.kolla import stopping
 from enos.phases import destroy, install, tc
 from enos.phases.session import Session, Workshop, phase, starting
 from enos.state.directory import Directory
@@ -204,3 +207,32 @@ def test_names_and_registries_leave_the_files_of_kept_machines(
         "installed with it stay"
     ) in progress.decisions
     assert done == ["OpenStack"]
+
+
+def test_kolla_ansible_is_sent_to_the_machines_that_live_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[object] = []
+
+    def planned(_: Session, *, action: str, absent: Sequence[str]) -> SimpleNamespace:
+        told.append((action, tuple(absent)))
+        return SimpleNamespace(shadow=SimpleNamespace(engine="podman"))
+
+    def stop(there: Testbed, engine: str, *_: object) -> None:
+        told.append((engine, *(host.name for host in there.hosts)))
+
+    def remove(*_: object, only: Sequence[str], **__: object) -> None:
+        told.append(tuple(only))
+
+    monkeypatch.setattr(install, "planned", planned)
+    monkeypatch.setattr(stopping, "stop", stop)
+    monkeypatch.setattr(kolla, "destroy", remove)
+    shell = RecordingShell()
+    shell.script("ssh *192.0.2.3* true", Answer(), Answer(), Answer(returncode=255))
+    with pytest.raises(ProviderError):
+        release(tmp_path, Kept, "up", "os", shell=shell)
+    release(tmp_path, Kept, "up", "os")
+
+    one = [("destroy", ("compute-1",)), ("podman", "control-1"), ("control-1",)]
+    assert told[:3] == one
+    assert told[3:] == [("destroy", ()), ("podman", "control-1", "compute-1"), ()]

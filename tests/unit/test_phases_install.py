@@ -13,7 +13,7 @@ from enos.kolla.inventory import parse_multinode
 from enos.kolla.nodes import Node
 from enos.kolla.plan import Deployment, Installed, Place, Wish, plan_deployment
 from enos.kolla.releases import release
-from enos.phases import install, metrics
+from enos.phases import guests, install, metrics
 from enos.phases.session import Session, Workshop, phase, starting
 from enos.testing import FakeProvider, RecordingProgress, RecordingShell
 
@@ -57,6 +57,7 @@ def _done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(kolla, "deploy", deploy)
     monkeypatch.setattr(kolla, "write", lambda *_, **__: None)
     monkeypatch.setattr(metrics, "follow_services", lambda *_: None)
+    monkeypatch.setattr(guests, "prepare", lambda _: None)
     return asked
 
 
@@ -192,3 +193,17 @@ def test_after_kolla_s_own_destroy_no_openstack_is_there(
     assert not session.directory.load().done("os")
     argv = shell.argvs[-1]
     assert argv[argv.index("--limit") + 1] == "!localhost"
+
+
+def test_a_machine_that_does_not_answer_is_taken_to_be_like_another(
+    session: Session, shell: RecordingShell
+) -> None:
+    shell.on("ssh *192.0.2.2*", stdout="cpus=6\nkvm=yes\n")
+    before = len(shell.argvs)
+
+    found = install._nodes(session, ("compute-1",))
+
+    assert list(found) == ["control-1", "compute-1"]
+    assert found["control-1"] == found["compute-1"]
+    assert found["compute-1"].cpus == 6
+    assert len(shell.argvs) == before + 1
