@@ -25,6 +25,8 @@ openvswitch=no
 test -d /sys/module/openvswitch && openvswitch=yes
 test "$modules" = yes && modprobe -q openvswitch && openvswitch=yes
 echo "openvswitch=$openvswitch"
+# Whether bridged packets meet iptables: 1 once br_netfilter is there.
+echo "bridged=$(cat /proc/sys/net/bridge/bridge-nf-call-iptables 2>/dev/null)"
 echo "kvm=$(test -c /dev/kvm && (: </dev/kvm) 2>/dev/null && echo yes || echo no)"
 echo "cpus=$(nproc)"
 needed='import sys, importlib.util as u
@@ -55,6 +57,7 @@ class Node:
         modules: the kernel has loadable modules.
         sysctl: the neighbour table's sysctls exist, as in a host's own namespace.
         openvswitch: the kernel has Open vSwitch's datapath.
+        bridged: what a bridge of the kernel forwards meets iptables (br_netfilter).
         kvm: /dev/kvm can be opened.
         container: the machine is a container on another one.
         docker: Docker and the Python modules kolla-ansible uses are installed.
@@ -67,6 +70,7 @@ class Node:
     sysctl: bool
     openvswitch: bool
     kvm: bool
+    bridged: bool = False
     container: bool = False
     cpus: int = 1
     docker: bool = False
@@ -99,6 +103,7 @@ def read(output: str) -> Node:
         sysctl=facts.get("sysctl") == "yes",
         openvswitch=facts.get("openvswitch") == "yes",
         kvm=facts.get("kvm") == "yes",
+        bridged=facts.get("bridged") == "1",
         container=facts.get("container") == "yes",
         cpus=int(facts.get("cpus") or 1),
         docker=bool(facts.get("docker")),

@@ -1,4 +1,6 @@
-"""Ending guests and services on every host at once, before kolla-ansible removes them.
+"""What kolla-ansible's `destroy` does not do: before it, and after.
+
+Before it, guests and services are ended on every host at once.
 
 kolla-ansible's `destroy` refuses to work while a guest runs, and stops one container
 after the other, each for as long as its service takes to end. What it cleans with Open
@@ -7,6 +9,7 @@ vSwitch's help is left to it: those containers go on until then.
 
 from pathlib import Path
 
+from enos.kolla.tunnels import WIRE
 from enos.process import Shell
 from enos.progress import Progress
 from enos.remote import on_each, run_on
@@ -30,6 +33,18 @@ test -z "$units" || systemctl stop $units || true # what is left, kolla-ansible 
 """
 """POSIX shell, run as root; takes the container engine. What fails is on stderr."""
 
+UNWIRE = """\
+set -e
+test -e "/sys/class/net/$1" || exit 0
+for tables in iptables ip6tables; do
+    command -v $tables >/dev/null || continue
+    $tables -w -D FORWARD -i "$1" -o "$1" -j ACCEPT || true # not there any more
+done
+ip link delete "$1-0"
+ip link delete "$1"
+"""
+"""POSIX shell, run as root; takes the name of the bridge `bridges.sh` made."""
+
 
 def stop(
     testbed: Testbed, engine: str, shell: Shell, progress: Progress, sockets: Path
@@ -50,3 +65,15 @@ def stop(
         for line in one.stderr.splitlines():
             if line.startswith(MARK):
                 progress.warn(f"{host}: {line.removeprefix(MARK)}")
+
+
+def unwire(testbed: Testbed, shell: Shell, sockets: Path) -> None:
+    """Take away the bridges between interfaces and Open vSwitch in user space.
+
+    Harmless where there is none. Raises ProcessError when a host is unreachable.
+    """
+    argv = ("sh", "-s", "--", WIRE)
+    on_each(
+        testbed.hosts,
+        lambda host: run_on(shell, host, argv, stdin=UNWIRE, sockets=sockets),
+    )

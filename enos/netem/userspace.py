@@ -126,7 +126,7 @@ def iptables_lines(
     used = [queue for queue in several if queue.sources_of(version)]
     if not used:
         return ""
-    lines = ["*raw", f":{CHAIN} - [0:0]"]
+    lines = ["*raw", f":{CHAIN} - [0:0]", f"-A {CHAIN} -i {PASSED} -j RETURN"]
     if any(queue.shaping.duplicate.value for queue in used):
         lines.append(f"-A {CHAIN} -i lo -j RETURN")  # copies the daemon sends
     for port in spared_ports:
@@ -143,3 +143,6 @@ def iptables_lines(
 
 
 _ENDS = ("sport", "dport")
+PASSED = "br-wired"
+"""Device whose packets have met these rules already, on the bridge before it: that of
+tunnels where Open vSwitch runs in user space. Most hosts have none of that name."""

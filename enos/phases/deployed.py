@@ -9,6 +9,7 @@ import yaml
 from enos import netem
 from enos.ansible import inventory as ini
 from enos.errors import EmulationError
+from enos.kolla.tunnels import TUNNEL_BRIDGE
 from enos.netem.act import global_addresses
 from enos.phases.session import Session
 from enos.remote import on_each, run_on
@@ -70,9 +71,10 @@ def there(session: Session) -> bool:
 def bypassed(session: Session) -> frozenset[str]:
     """Return the networks whose tunnels Open vSwitch takes from the interface itself.
 
-    Its datapath in user space does so with what is for its bridge `br-phy`.
+    Its datapath in user space does so with what is for its bridge `br-phy`; on hosts
+    with a bridge of the kernel before it, that bridge is called otherwise.
     """
-    if _settings(session).get("ovs_datapath") != "netdev":
+    if f"tunnel_interface={TUNNEL_BRIDGE} " not in _inventory(session):
         return frozenset()
     networks = session.testbed.networks
     return frozenset(network.name for network in networks if "tunnel" in network.roles)
@@ -114,6 +116,11 @@ def _settings(session: Session) -> Mapping[str, Any]:
     return yaml.safe_load(file.read_text(encoding="utf-8")) or {}
 
 
+def _inventory(session: Session) -> str:
+    file = session.directory.kolla / "inventory"
+    return file.read_text(encoding="utf-8") if file.exists() else ""
+
+
 def _wanted(session: Session) -> tuple[str, ...]:
     """Return the VIPs of `globals.yml`: addresses that no host has as its own."""
     chosen = _settings(session)
@@ -128,8 +135,8 @@ def _wanted(session: Session) -> tuple[str, ...]:
 
 def _balancers(session: Session) -> tuple[Host, ...]:
     """Return the hosts with keepalived: kolla's group `loadbalancer`."""
-    testbed, file = session.testbed, session.directory.kolla / "inventory"
-    groups = ini.parse(file.read_text(encoding="utf-8") if file.exists() else "")
+    testbed = session.testbed
+    groups = ini.parse(_inventory(session))
     found = tuple(filter(None, map(testbed.host, groups.members("loadbalancer"))))
     return found or testbed.with_role("control")
 

@@ -62,6 +62,7 @@ def _remove_openstack(session: Session, there: Testbed, dead: Sequence[str]) -> 
     stopping.stop(there, engine, shell, progress, sockets)
     only = tuple(host.name for host in there.hosts) if dead else ()
     kolla.destroy(wanted, shell=shell, progress=progress, only=only)
+    stopping.unwire(there, shell, sockets)
 
 
 def answering(session: Session) -> Testbed:

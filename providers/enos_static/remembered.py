@@ -73,7 +73,8 @@ def carried(host: Host, before: Testbed | None, networks: Iterable[Network]) -> 
 
     An interface counts as the one seen before when device and MAC are the same, since
     a bridge takes the MAC of its port. It stays on its network as long as it has no
-    IPv4 address; an address of that network elsewhere is then the bridge's.
+    IPv4 address; an address of that network elsewhere is then the bridge's, and counts
+    as the interface's.
     """
     names = {network.name for network in networks}
     known = _known(host, before)
@@ -84,7 +85,16 @@ def carried(host: Host, before: Testbed | None, networks: Iterable[Network]) -> 
         and known[_same(nic)].network in names
         and not _numbered(nic)
     }
-    return replace(host, nics=tuple(_placed(nic, kept) for nic in host.nics))
+    moved = {
+        network: tuple(
+            address
+            for nic in host.nics
+            if nic.network == network and nic.device not in kept
+            for address in nic.addresses
+        )
+        for network in kept.values()
+    }
+    return replace(host, nics=tuple(_placed(nic, kept, moved) for nic in host.nics))
 
 
 def together(testbed: Testbed, before: Testbed | None) -> Testbed:
@@ -98,14 +108,21 @@ def together(testbed: Testbed, before: Testbed | None) -> Testbed:
 
 
 def restorations(testbed: Testbed) -> tuple[Restoration, ...]:
-    """Return what gives the interfaces that Neutron took over their addresses back."""
-    external = {net.name for net in testbed.networks if "external" in net.roles}
+    """Return what gives the interfaces that Neutron took over their addresses back.
+
+    Those of tunnels too, which Open vSwitch takes over where it runs in user space.
+    """
+    taken = {
+        network.name
+        for network in testbed.networks
+        if {"external", "tunnel"} & set(network.roles) and "api" not in network.roles
+    }
     return tuple(
         Restoration(host=host, device=nic.device, addresses=nic.addresses)
         for host in testbed.hosts
         for nic in host.nics
         if nic.addresses
-        and (nic.network in external or nic.device == host.extra.get(EXTERNAL))
+        and (nic.network in taken or nic.device == host.extra.get(EXTERNAL))
     )
 
 
@@ -128,7 +145,13 @@ def _as_once(nic: Nic, known: Mapping[tuple[str, str], Nic]) -> Nic:
     return replace(nic, addresses=known[_same(nic)].addresses)
 
 
-def _placed(nic: Nic, kept: Mapping[str, str]) -> Nic:
+def _placed(
+    nic: Nic, kept: Mapping[str, str], moved: Mapping[str, tuple[str, ...]]
+) -> Nic:
     if nic.device in kept:
-        return replace(nic, network=kept[nic.device])
-    return replace(nic, network="") if nic.network in kept.values() else nic
+        network = kept[nic.device]
+        addresses = (*moved[network], *nic.addresses)
+        return replace(nic, network=network, addresses=addresses)
+    if nic.network in moved:
+        return replace(nic, network="", addresses=())
+    return nic

@@ -1,10 +1,17 @@
 """The script that moves bridges to user space, before a switch that is a stand-in."""
 
+import os
 import subprocess
+from collections.abc import Iterator
 from importlib.resources import as_file, files
 from pathlib import Path
 
 import pytest
+
+from enos.kolla.stopping import UNWIRE
+from enos.kolla.tunnels import WIRE, WIRED
+
+pytestmark = pytest.mark.integration
 
 SWITCH = """#!/bin/sh
 # docker exec openvswitch_vswitchd ovs-vsctl --timeout=N COMMAND ARGUMENTS…
@@ -15,6 +22,7 @@ case $1 in
 br-exists) test -e "$0.$2" || exit 2 ;;
 get) cat "$0.$3" ;;
 set) echo netdev >"$0.$3" ;;
+--may-exist) ip link show "$3" >/dev/null 2>&1 || ip link add "$3" type bridge ;;
 esac
 """
 
@@ -28,12 +36,14 @@ def switch(tmp_path: Path) -> Path:
     return path
 
 
-def move(switch: Path, *args: str) -> "subprocess.CompletedProcess[str]":
+def move(
+    switch: Path, *args: str, place: tuple[str, ...] = ()
+) -> "subprocess.CompletedProcess[str]":
     script = files("enos") / "ansible" / "roles" / "enos_bridges" / "files"
     with as_file(script / "bridges.sh") as path:
         return subprocess.run(
-            ["/bin/sh", str(path), *args],
-            env={"PATH": f"{switch.parent}:/usr/bin:/bin"},
+            [*place, "/bin/sh", str(path), *args],
+            env={"PATH": f"{switch.parent}:/usr/sbin:/usr/bin:/sbin:/bin"},
             capture_output=True,
             text=True,
             check=False,
@@ -46,8 +56,8 @@ def bridge(switch: Path, name: str) -> Path:
 
 def test_moves_the_bridges_that_exist_once(switch: Path) -> None:
     bridge(switch, "br-ex").write_text('""\n')
-    first = move(switch, "br-ex,br-other", "eth1", "-", "-")
-    again = move(switch, "br-ex,br-other", "eth1", "-", "-")
+    first = move(switch, "br-ex,br-other", "eth1", "-", "-", "-")
+    again = move(switch, "br-ex,br-other", "eth1", "-", "-", "-")
     assert (first.returncode, first.stdout) == (0, "changed\n")
     assert (again.returncode, again.stdout) == (0, "")
     assert bridge(switch, "br-ex").read_text() == "netdev\n"
@@ -57,8 +67,69 @@ def test_moves_the_bridges_that_exist_once(switch: Path) -> None:
 def test_a_switch_that_does_not_answer_is_not_an_absent_bridge(switch: Path) -> None:
     bridge(switch, "br-ex").write_text('""\n')
     bridge(switch, "down").touch()
-    down = move(switch, "br-ex", "eth1", "-", "-")
+    down = move(switch, "br-ex", "eth1", "-", "-", "-")
     assert down.returncode == 1
     assert "not running" in down.stderr
     bridge(switch, "down").unlink()
-    assert move(switch, "br-ex", "eth1", "-", "-").stdout == "changed\n"
+    assert move(switch, "br-ex", "eth1", "-", "-", "-").stdout == "changed\n"
+
+
+@pytest.fixture
+def place() -> Iterator[tuple[str, ...]]:
+    """A network namespace with an interface for tunnels, as the words to run there."""
+    name = f"enos-wire-{os.getpid()}"
+    there = ("ip", "netns", "exec", name)
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    try:
+        for words in (
+            "ip link add eth2 mtu 9000 type veth peer name other mtu 9000",
+            "ip address add 192.0.2.7/24 dev eth2",
+        ):
+            subprocess.run([*there, *words.split()], check=True)
+        yield there
+    finally:
+        subprocess.run(["ip", "netns", "delete", name], check=True)
+
+
+def links(place: tuple[str, ...], *words: str) -> str:
+    """Return what `ip` says in a namespace."""
+    argv = [*place, "ip", "-br", *words]
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+
+
+def test_tunnels_pass_a_bridge_of_the_kernel_until_it_is_taken_away(
+    switch: Path, place: tuple[str, ...]
+) -> None:
+    tunnel = ("br-ex", WIRED, "eth2", "192.0.2.7/24", WIRE)
+    first = move(switch, *tunnel, place=place)
+    again = move(switch, *tunnel, place=place)
+
+    assert (first.returncode, first.stdout) == (0, "changed\n"), first.stderr
+    assert (again.returncode, again.stdout) == (0, "")
+    ports = links(place, "link", "show", "master", WIRE)
+    assert {line.split()[0].split("@")[0] for line in ports.splitlines()} == {
+        "eth2",
+        f"{WIRE}-0",
+    }
+    assert "192.0.2.7/24" in links(place, "address", "show", WIRED)
+    assert "192.0.2.7" not in links(place, "address", "show", "eth2")
+    asked = bridge(switch, "asked").read_text()
+    assert f"--may-exist add-port {WIRED} {WIRE}-1" in asked
+    mtu = subprocess.run(
+        [*place, "cat", f"/sys/class/net/{WIRE}-1/mtu"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert mtu.stdout == "9000\n"
+
+    for _ in range(2):
+        subprocess.run(
+            [*place, "sh", "-s", "--", WIRE], input=UNWIRE, text=True, check=True
+        )
+    assert WIRE not in links(place, "link", "show")
+    rules = subprocess.run(
+        [*place, "iptables", "-S", "FORWARD"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert WIRE not in rules.stdout

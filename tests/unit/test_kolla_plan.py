@@ -25,6 +25,7 @@ from enos.kolla.nodes import Node
 from enos.kolla.plan import Deployment, Installed, Place, Wish, plan_deployment
 from enos.kolla.releases import RELEASES, Release, release
 from enos.kolla.switches import switch
+from enos.netem.userspace import PASSED
 from enos.testbed import Host, Network, Nic, Testbed
 from enos.testing import RecordingProgress, RecordingShell
 from enos.toolenvs import LOCKS
@@ -274,10 +275,21 @@ def test_a_lane_groups_hosts_by_its_own_services_only() -> None:
     assert items == [None, ["enable_mariadb_{{ enable_mariadb | bool }}"]]
 
 
+def test_tunnels_in_user_space_pass_a_bridge_where_iptables_sees_bridged_packets() -> (
+    None
+):
+    deployment = plan(node=replace(CONFINED, bridged=True))
+    values = deployment.inventory.hosts["compute-1"]
+    assert values["tunnel_interface"] == PASSED
+    assert values["enos_tunnel_wire"] == "enos-wire"
+    assert any("behind the bridge enos-wire" in one for one in deployment.decisions)
+
+
 def test_user_space_switching_puts_the_tunnels_on_a_bridge() -> None:
     deployment = plan(node=CONFINED)
     values = deployment.inventory.hosts["compute-1"]
     assert values["tunnel_interface"] == "br-phy"
+    assert "enos_tunnel_wire" not in values
     assert values["enos_tunnel_device"] == "eth2"
     assert values["enos_tunnel_address"] == "10.0.2.3/24"
     assert [each.service for each in deployment.lanes["fabric"]][-1] == "enos"

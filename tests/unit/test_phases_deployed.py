@@ -109,12 +109,13 @@ def session(tmp_path: Path, hosts: Hosts) -> Iterator[Session]:
         yield session
 
 
-def configured(session: Session, more: str = "") -> None:
+def configured(session: Session, more: str = "", tunnels: str = "eth2") -> None:
     folder = session.directory.kolla
     folder.mkdir(exist_ok=True)
     text = f"kolla_internal_vip_address: {VIP}\n{more}"
     (folder / "globals.yml").write_text(text)
-    (folder / "inventory").write_text(INVENTORY)
+    several = f"[baremetal]\nany tunnel_interface={tunnels} api_interface=eth0\n"
+    (folder / "inventory").write_text(INVENTORY + several)
 
 
 def deploy(session: Session) -> None:
@@ -220,7 +221,7 @@ def test_what_tunnels_in_user_space_escape_is_told_and_kept(
     session: Session, hosts: Hosts
 ) -> None:
     hosts.capable = "tc htb ipset nfqueue queues python3"
-    configured(session, "ovs_datapath: netdev\n")
+    configured(session, "ovs_datapath: netdev\n", tunnels="br-phy")
     tunnels = next(n.name for n in session.testbed.networks if "tunnel" in n.roles)
 
     tc.run(session)
@@ -234,13 +235,15 @@ def test_what_tunnels_in_user_space_escape_is_told_and_kept(
     assert network.in_force(session).to_json()["shortcomings"] == [sentence]
 
 
-@pytest.mark.parametrize("case", ["kernel's datapath", "netem"])
+@pytest.mark.parametrize("case", ["kernel's datapath", "netem", "wired"])
 def test_tunnels_that_meet_the_queues_are_not_warned_of(
     session: Session, hosts: Hosts, case: str
 ) -> None:
     if case == "netem":
-        configured(session, "ovs_datapath: netdev\n")
+        configured(session, "ovs_datapath: netdev\n", tunnels="br-phy")
     else:
+        if case == "wired":
+            configured(session, "ovs_datapath: netdev\n", tunnels="br-wired")
         hosts.capable = "tc htb ipset nfqueue queues python3"
 
     tc.run(session)

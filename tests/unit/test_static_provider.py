@@ -288,6 +288,11 @@ def test_an_interface_that_neutron_freed_of_its_address_keeps_its_network(
         assert nic is not None
         assert nic.device == "eno2"
     assert [nic.addresses for nic in again.nics] == [("10.9.0.1/24",), ()]
+    assert [(nic.device, nic.addresses) for nic in bridged.nics] == [
+        ("br-ex", ()),
+        ("eno1", ("10.9.0.1/24",)),
+        ("eno2", ("10.9.1.7/24",)),
+    ]
 
 
 def test_a_renumbered_interface_is_not_held_to_what_it_was(tmp_path: Path) -> None:
