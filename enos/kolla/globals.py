@@ -154,7 +154,9 @@ def _entry_point(situation: Situation) -> tuple[Values, str]:
     own = situation.testbed.address(host, "api") if host else control
     address = situation.user.get(VIP, own)
     values: Values = {VIP: address, "enable_haproxy": "no", "enable_keepalived": "no"}
-    return values, f"one host serves all APIs: no load balancer, clients use {address}"
+    forbidden = "enable_haproxy" in situation.user
+    why = "`kolla:` wants none" if forbidden else "one host serves all APIs"
+    return values, f"{why}: no load balancer, clients use {address}"
 
 
 def _balanced(situation: Situation) -> str:

@@ -199,8 +199,11 @@ def test_an_address_of_the_user_s_is_used_without_a_pool() -> None:
 
 def test_who_forbids_haproxy_gets_none() -> None:
     own = {"kolla_internal_vip_address": "10.0.0.77", "enable_haproxy": "no"}
-    chosen = values(*THREE, kolla=own)
+    deployment = plan(*THREE, kolla=own)
+    chosen = deployment.variables
     assert chosen["enable_keepalived"] == chosen["enable_proxysql"] == "no"
+    told = "`kolla:` wants none: no load balancer, clients use 10.0.0.77"
+    assert told in deployment.decisions
 
 
 def test_without_a_free_address_the_reason_and_a_way_out_are_told() -> None:
