@@ -113,7 +113,8 @@ def interfaces(testbed: Testbed, host: Host) -> dict[str, str]:
 
     `network_interface` is the one on the network with role `api`,
     `neutron_external_interface` the one on `external`, `tunnel_interface` the one on
-    `tunnel`; a variable is left out when the host has no such interface.
+    `tunnel`; a variable is left out when the host has no such interface, and what the
+    host's own variables say of it goes before.
     """
     wanted = {
         "network_interface": "api",
@@ -122,7 +123,7 @@ def interfaces(testbed: Testbed, host: Host) -> dict[str, str]:
     }
     found = {}
     for variable, role in wanted.items():
-        device = device_on(testbed, host, role)
+        device = host.extra.get(variable) or device_on(testbed, host, role)
         if device:
             found[variable] = device
     if "network_interface" in found:

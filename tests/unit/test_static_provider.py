@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ from enos_static import Static, reach, remembered, static
 from enos_static.settings import Machine, Settings
 from pydantic import ValidationError
 
+from enos.ansible.inventory import interfaces
 from enos.demand import Demand, MachineDemand
 from enos.errors import ConfigError, ProviderError
 from enos.process import Completed, Shell
@@ -358,3 +360,15 @@ def test_what_a_host_variable_names_is_not_missed(tmp_path: Path) -> None:
 
     assert isinstance(found.progress, RecordingProgress)
     assert found.progress.warnings == []
+
+
+def test_an_interface_named_by_a_variable_goes_before_the_one_that_was_found() -> None:
+    nics = (Nic(device="eth1", network="external", addresses=("10.9.1.7/24",)),)
+    network = Network(name="external", cidr="10.9.1.0/24", roles=("external",))
+    extra = {"neutron_external_interface": "bond0.7"}
+    host = Host(name="a", address="10.9.0.1", nics=nics, extra=extra)
+    testbed = Testbed(provider="static", hosts=(host,), networks=(network,))
+    assert interfaces(testbed, host) == extra
+    assert interfaces(testbed, replace(host, extra={})) == {
+        "neutron_external_interface": "eth1"
+    }
