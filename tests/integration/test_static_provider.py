@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from tempfile import mkdtemp
 
 import pytest
 from enos_static import Static
+from enos_static.remembered import Restoration
 from enos_static.settings import Settings
 
 from enos.demand import Demand, MachineDemand
@@ -21,6 +23,7 @@ from enos.errors import ProviderError
 from enos.process import LocalShell
 from enos.provider import Provider, Surroundings
 from enos.remote import run_on
+from enos.testbed import Host
 from enos.testing import ProviderContract, RecordingProgress
 
 pytestmark = pytest.mark.integration
@@ -172,3 +175,36 @@ def test_each_way_a_machine_can_be_out_of_reach_is_named(
         "nowhere-here": "the name does not resolve",
         "beyond-here": "nothing listens on the port",
     }
+
+
+def test_lost_addresses_come_back_once_and_nothing_else_is_touched() -> None:
+    command = shlex.join(
+        Restoration(
+            host=Host(name="a", address="10.9.0.1"),
+            device="eth7",
+            addresses=("10.9.1.7/24", "10.9.1.8/24"),
+        ).command
+    )
+    steps = (
+        "ip link add eth7 type veth peer name other",
+        "ip address add 10.9.1.8/24 dev eth7",
+        command,
+        "echo again",
+        command,
+        "echo found",
+        "ip -o -4 address show dev eth7 | awk '{ print $4 }' | sort",
+    )
+    own = () if os.geteuid() == 0 else ("--map-root-user", "--user")
+    argv = ("unshare", *own, "--net", "sh", "-ec", "\n".join(steps))
+    done = subprocess.run(argv, check=True, capture_output=True, text=True)
+    assert done.stdout.split() == [
+        *("10.9.1.7/24", "again", "found"),
+        *("10.9.1.7/24", "10.9.1.8/24"),
+    ]
+
+
+def test_an_interface_that_is_gone_is_named() -> None:
+    host = Host(name="a", address="10.9.0.1")
+    gone = Restoration(host=host, device="enos-none", addresses=("10.9.1.7/24",))
+    done = subprocess.run(gone.command, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "no interface enos-none\n")
