@@ -18,7 +18,8 @@ EXTERNAL = "neutron_external_interface"
 RESTORE = """\
 device=$1
 shift
-ip link show dev "$device" >/dev/null 2>&1 || { echo "no interface $device" >&2; exit 1; }
+ip link show dev "$device" >/dev/null 2>&1 ||
+    { echo "no interface $device" >&2; exit 1; }
 for address; do
     ip -o address show dev "$device" | grep -qF " $address " && continue
     ip link set "$device" up && ip address add "$address" dev "$device" || exit 1
