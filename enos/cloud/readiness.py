@@ -1,13 +1,15 @@
-"""Waiting until every compute host has the network agent that wires its guests.
+"""Waiting until compute hosts take guests, and have the network agent that wires them.
 
+    await_computes(cloud, progress)
     await_agents(cloud, progress)
 
-kolla-ansible is done when containers run. An agent that asked neutron-server a moment
-too early waits a minute for the answer, and a guest placed on its host meanwhile fails
-to bind its port.
+kolla-ansible is done when containers run. A nova-compute whose libvirt was restarted
+has disabled itself until it notices. An agent that asked neutron-server a moment too
+early waits a minute for the answer, and a guest placed on its host meanwhile fails to
+bind its port.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from operator import not_
 
 from enos.cloud.rest import Cloud, Record
@@ -27,6 +29,37 @@ L2 = frozenset(
 )
 """Neutron's `agent_type` of those that bind the ports of guests."""
 
+BY_ITSELF = "AUTO: "
+"""How `disabled_reason` begins when nova-compute disabled itself: DISABLE_PREFIX of
+nova/virt/libvirt/driver.py. What somebody else disabled stays so."""
+
+
+def await_computes(cloud: Cloud, progress: Progress, *, seconds: float = 180) -> None:
+    """Return when no compute host that is up has disabled itself.
+
+    Raises CloudError naming those that still have after `seconds`, and why.
+    """
+    with progress.step("compute hosts") as step:
+
+        def look() -> Mapping[str, str]:
+            idle = {
+                service["host"]: service["disabled_reason"].removeprefix(BY_ITSELF)
+                for service in _computes(cloud)
+                if (service.get("disabled_reason") or "").startswith(BY_ITSELF)
+            }
+            if idle:
+                step.awaiting(f"nova-compute of {', '.join(sorted(idle))}")
+            return idle
+
+        idle = until(look, seconds, done=not_)
+        if idle:
+            host, why = min(idle.items())
+            raise CloudError(
+                f"nova-compute of {', '.join(sorted(idle))} takes no guests after "
+                f"{seconds:g} s; {host}: {why}",
+                hint="`enos logs nova-compute` and `enos logs libvirt` say more",
+            )
+
 
 def await_agents(cloud: Cloud, progress: Progress, *, seconds: float = 180) -> None:
     """Return when each compute host that is up has a living layer-2 agent.
@@ -36,7 +69,8 @@ def await_agents(cloud: Cloud, progress: Progress, *, seconds: float = 180) -> N
     with progress.step("network agents") as step:
 
         def look() -> tuple[str, ...]:
-            lacking = unwired(_computes(cloud), cloud.get("network", "/agents"))
+            computes = (service["host"] for service in _computes(cloud))
+            lacking = unwired(computes, cloud.get("network", "/agents"))
             if lacking:
                 step.awaiting(f"the network agent of {', '.join(lacking)}")
             return lacking
@@ -65,8 +99,6 @@ def unwired(computes: Iterable[str], answer: Record) -> tuple[str, ...]:
     return tuple(sorted(set(computes) - wired))
 
 
-def _computes(cloud: Cloud) -> tuple[str, ...]:
+def _computes(cloud: Cloud) -> tuple[Record, ...]:
     answer = cloud.get("compute", "/os-services?binary=nova-compute")
-    return tuple(
-        service["host"] for service in answer["services"] if service["state"] == "up"
-    )
+    return tuple(one for one in answer["services"] if one["state"] == "up")

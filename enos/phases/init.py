@@ -10,7 +10,7 @@ from enos.cloud.converge import CloudFacts, converge
 from enos.cloud.download import named
 from enos.cloud.guest import NAME, GuestImage, is_built
 from enos.cloud.plan import CloudPlan, lines, plan_cloud
-from enos.cloud.readiness import await_agents
+from enos.cloud.readiness import await_agents, await_computes
 from enos.cloud.rest import Cloud, connect
 from enos.cloud.smoke import READY, Request, Smoke, smoke, vantages
 from enos.errors import CloudError
@@ -72,6 +72,7 @@ def run(session: Session) -> None:
         if session.experiment.virt == "fake":
             inner.progress.decision("fake computes boot nothing: no guest is tried")
             return
+        await_computes(cloud, inner.progress)
         await_agents(cloud, inner.progress)
         _prove(inner, cloud, found, image)
 
