@@ -45,6 +45,17 @@ def test_a_link_leads_somewhere(name: str) -> None:
         assert anchor in anchors(target)
 
 
+def test_every_page_is_listed_in_the_index() -> None:
+    index = ROOT / "docs" / "index.md"
+    listed = {
+        (page.parent / to.partition("#")[0]).resolve()
+        for page, to in LINKS.values()
+        if page == index
+    }
+
+    assert set(PAGES) - listed - {index, ROOT / "README.md"} == set()
+
+
 def test_every_page_is_reached_from_the_readme() -> None:
     reached, ahead = set[Path](), [ROOT / "README.md"]
     while ahead:
