@@ -47,7 +47,7 @@ def built(session: Session) -> tuple[str, ...]:
 
 
 def pushed(session: Session, registry: str) -> tuple[str, ...]:
-    """Return what `enos images push` would do; the registry is not asked."""
+    """Return what pushing images to a registry would do; it is not asked."""
     return (*built(session), f"push what is missing of them to {registry}")
 
 
