@@ -1,8 +1,10 @@
 """The real kolla-ansible of each release: it is read, copied, changed and parsed."""
 
+import json
 import os
 import re
 import runpy
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,12 @@ COMMAND = re.compile(r"^([a-z-]+) = kolla_ansible\.cli\.commands:(\w+)$", re.MUL
 CHOSEN = re.compile(r"_choose_playbooks\(\s*parsed_args,?\s*(?:\"([\w-]+)\")?\s*\)")
 SPAN = re.MULTILINE | re.DOTALL
 NAMED = re.compile(r"module_name: \"?([a-z_.]+)\"?$", re.MULTILINE)
+ENGINE = """\
+#!/bin/sh
+# docker exec --interactive kolla_toolbox /opt/ansible/bin/python3 -c PROGRAM
+shift 4
+exec {python} "$@"
+"""
 CONFINED = Node(limits=False, modules=False, sysctl=False, openvswitch=False, kvm=False)
 
 
@@ -173,3 +181,49 @@ def test_the_toolbox_finds_every_module_that_roles_name(name: str) -> None:
     }
     # The images take that collection from an older `ansible` (images/lock).
     assert lost == {"openvswitch_bridge", "openvswitch_db", "openvswitch_port"}
+
+
+@pytest.mark.integration
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", RELEASES)
+@pytest.mark.parametrize(
+    ("module", "arguments", "told"),
+    [
+        ("getent", {"database": "passwd", "key": "root"}, {"getent_passwd"}),
+        (
+            "enos.python",
+            {
+                "source": "import json; print(json.dumps(request))",
+                "request": {"seen": "here"},
+            },
+            {"seen"},
+        ),
+    ],
+)
+def test_the_toolbox_runs_modules_and_programs(
+    name: str, module: str, arguments: dict[str, object], told: set[str], tmp_path: Path
+) -> None:
+    programs = environments().ensure(release(name).lock)
+    engine = tmp_path / "docker"
+    engine.write_text(ENGINE.format(python=programs / "python"))
+    engine.chmod(0o755)
+    asked = {
+        "container_engine": "docker",
+        "module_name": module,
+        "module_args": arguments,
+    }
+    done = subprocess.run(
+        [
+            *(programs / "ansible", "localhost", "--connection", "local", "--one-line"),
+            *("--module-path", OVERLAY / "library", "-m", "kolla_toolbox"),
+            *("--args", json.dumps(asked)),
+        ],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = json.loads(done.stdout.partition("=>")[2])
+    facts = result.get("ansible_facts", {})
+    assert told <= {*result, *facts}

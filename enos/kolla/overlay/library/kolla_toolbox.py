@@ -41,6 +41,9 @@ RENAMED = {
     "os_nova_host_aggregate": "openstack.cloud.host_aggregate",
 }
 
+# Not a module: its arguments are `source`, a program of ours, and its `request`.
+PROGRAM = "enos.python"
+
 # Runs in the container; argv is empty, the request is one JSON object on stdin.
 INSIDE = r"""
 import json, os, runpy, sys
@@ -48,7 +51,7 @@ request = json.load(sys.stdin)
 folders = ["/usr/share/ansible/collections", "/root/.ansible/collections"]
 sys.path[:0] = [folder for folder in folders if os.path.isdir(folder)]
 os.environ.setdefault("HOME", "/tmp")
-if request["name"] == "enos.python":
+if not request["path"]:
     source, own = request["args"]["source"], request["args"]["request"]
     exec(compile(source, "enos", "exec"), {"__name__": "enos", "request": own})
     sys.exit(0)
@@ -117,7 +120,6 @@ def _argv(params: dict[str, Any]) -> list[str]:
 def _request(module: AnsibleModule) -> str:
     return json.dumps(
         {
-            "name": module.params["module_name"],
             "path": module_path(module.params["module_name"]),
             "args": _filled(module.params["module_args"], module),
             "check": module.check_mode,
@@ -127,7 +129,9 @@ def _request(module: AnsibleModule) -> str:
 
 
 def module_path(name: str) -> str:
-    """Return the dotted path of a module as Python imports it."""
+    """Return the dotted path of a module as Python imports it, "" for a program."""
+    if name == PROGRAM:
+        return ""
     name = RENAMED.get(name, name)
     if "." not in name and name.partition("_")[0] in SHORT:
         name = f"{SHORT[name.partition('_')[0]]}.{name}"
