@@ -53,7 +53,7 @@ def host(number: int, name: str, *roles: str) -> Host:
     return Host(name=name, address=f"10.0.0.{number}", roles=roles, nics=nics)
 
 
-def machines(controllers: int) -> Testbed:
+def lab_of(controllers: int) -> Testbed:
     pool = ("10.0.0.128", "10.0.0.200")
     names = [f"control-{number}" for number in range(1, controllers + 1)]
     return Testbed(
@@ -75,7 +75,7 @@ def environments() -> ToolEnvironments:
 
 
 def written(name: str, place: Path, *, controllers: int = 1) -> Deployment:
-    tools, machines = environments(), machines(controllers)
+    tools, machines = environments(), lab_of(controllers)
     wish = Wish(
         session="test", release=release(name), virt="fake", fake_computes=3, kolla={}
     )
