@@ -6,7 +6,7 @@ PARTS := openssh-server openssh-client iproute2 iptables nftables ipset fping \
          iputils-ping iperf3 cpio qemu-system-x86 debootstrap docker.io chromium \
          redis-server
 
-.PHONY: demo killed monitoring partition traces traffic test explore check golden clean
+.PHONY: demo killed monitoring partition static traces traffic test explore check golden clean
 
 demo: $(ENOS) ## the main job, end to end, on this machine
 	$(ENOS) deploy -f topologies/demo.yml
@@ -29,6 +29,9 @@ monitoring: $(VENV)/.dev ## every series of ENOS_EXPERIMENT, a running one with 
 
 traffic: $(VENV)/.dev ## between nodes and guests of ENOS_EXPERIMENT, a running one with Heat
 	$(VENV)/bin/pytest -s tests/e2e/test_traffic.py
+
+static: $(VENV)/.dev ## OpenStack on machines of provider `static`, which `local` made
+	ENOS_STATIC=1 $(VENV)/bin/pytest -s tests/e2e/test_static.py
 
 traces: $(VENV)/.dev ## traces of ENOS_EXPERIMENT, a running one with osprofiler
 	$(VENV)/bin/pytest -s tests/e2e/test_traces.py

@@ -7,9 +7,10 @@ after the other, each for as long as its service takes to end. What it cleans wi
 vSwitch's help is left to it: those containers go on until then.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from enos.kolla.tunnels import WIRE
+from enos.kolla.tunnels import TUNNEL_BRIDGE, WIRE, WIRED
 from enos.process import Shell
 from enos.progress import Progress
 from enos.remote import on_each, run_on
@@ -35,15 +36,24 @@ test -z "$units" || systemctl stop $units || true # what is left, kolla-ansible 
 
 UNWIRE = """\
 set -e
-test -e "/sys/class/net/$1" || exit 0
+wire=$1
+shift
+for bridge; do # a TAP device of the switch outlives it; what is no TAP is not its
+    test ! -e "/sys/class/net/$bridge/tun_flags" || ip link delete "$bridge"
+done
+test -e "/sys/class/net/$wire" || exit 0
 for tables in iptables ip6tables; do
     command -v $tables >/dev/null || continue
-    $tables -w -D FORWARD -i "$1" -o "$1" -j ACCEPT || true # not there any more
+    $tables -w -D FORWARD -i "$wire" -o "$wire" -j ACCEPT || true # not there any more
 done
-ip link delete "$1-0"
-ip link delete "$1"
+ip link delete "$wire-0"
+ip link delete "$wire"
 """
-"""POSIX shell, run as root; takes the name of the bridge `bridges.sh` made."""
+"""POSIX shell, run as root; takes the name of the bridge `bridges.sh` made and those of
+the switch's."""
+
+SWITCHES = ("ovs-netdev", "br-int", "br-tun")
+"""Open vSwitch's devices in user space: its datapath's, and Neutron's bridges."""
 
 
 def stop(
@@ -67,12 +77,25 @@ def stop(
                 progress.warn(f"{host}: {line.removeprefix(MARK)}")
 
 
-def unwire(testbed: Testbed, shell: Shell, sockets: Path) -> None:
-    """Take away the bridges between interfaces and Open vSwitch in user space.
+def unwire(
+    testbed: Testbed, shell: Shell, sockets: Path, *, external: Sequence[str] = ()
+) -> None:
+    """Take away what is left of Open vSwitch in user space, when it has ended.
 
-    Harmless where there is none. Raises ProcessError when a host is unreachable.
+    That is its devices and the bridge before it. Harmless where there is none.
+
+    Args:
+        testbed: the hosts.
+        shell: reaches them.
+        sockets: as `enos.remote` has it.
+        external: names of Neutron's external bridges.
+
+    Raises:
+        ProcessError: a host is unreachable.
+
     """
-    argv = ("sh", "-s", "--", WIRE)
+    bridges = (*SWITCHES, TUNNEL_BRIDGE, WIRED, *external)
+    argv = ("sh", "-s", "--", WIRE, *bridges)
     on_each(
         testbed.hosts,
         lambda host: run_on(shell, host, argv, stdin=UNWIRE, sockets=sockets),

@@ -121,11 +121,19 @@ def test_tunnels_pass_a_bridge_of_the_kernel_until_it_is_taken_away(
     )  # fmt: skip
     assert mtu.stdout == "9000\n"
 
+    # What Open vSwitch leaves of its bridges, and one that is not its.
+    tap = "ip tuntap add br-tun mode tap", "ip link add br-ex type bridge"
+    for words in tap:
+        subprocess.run([*place, *words.split()], check=True)
     for _ in range(2):
         subprocess.run(
-            [*place, "sh", "-s", "--", WIRE], input=UNWIRE, text=True, check=True
-        )
-    assert WIRE not in links(place, "link", "show")
+            [*place, "sh", "-s", "--", WIRE, "br-tun", "br-ex"],
+            input=UNWIRE, text=True, check=True,
+        )  # fmt: skip
+    left = links(place, "link", "show")
+    assert WIRE not in left
+    assert "br-tun" not in left
+    assert "br-ex" in left
     rules = subprocess.run(
         [*place, "iptables", "-S", "FORWARD"],
         capture_output=True,

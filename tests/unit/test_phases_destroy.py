@@ -216,7 +216,7 @@ def test_kolla_ansible_is_sent_to_the_machines_that_live_only(
 
     def planned(_: Session, *, action: str, absent: Sequence[str]) -> SimpleNamespace:
         told.append((action, tuple(absent)))
-        return SimpleNamespace(shadow=SimpleNamespace(engine="podman"))
+        return SimpleNamespace(shadow=SimpleNamespace(engine="podman"), variables={})
 
     def stop(there: Testbed, engine: str, *_: object) -> None:
         told.append((engine, *(host.name for host in there.hosts)))
