@@ -18,6 +18,7 @@ from typing import Any
 from enos.errors import ImageError
 from enos.images.daemon import Daemon
 from enos.images.registry import (
+    FAILURES,
     Registry,
     has_blob,
     put_blob,
@@ -92,7 +93,7 @@ def _push(
         for blob in (config, *layers):
             _send(registry, repository, blob)
         put_manifest(registry, repository, tag, MANIFEST, manifest(config, layers))
-    except OSError as error:
+    except FAILURES as error:
         raise refused(registry, f"taking {name}", error) from error
 
 

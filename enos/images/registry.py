@@ -12,7 +12,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from http.client import HTTPResponse
+from http.client import HTTPException, HTTPResponse
 from typing import Any, BinaryIO
 
 from enos.errors import ImageError
@@ -28,6 +28,9 @@ MANIFESTS = (
     "application/vnd.docker.distribution.manifest.list.v2+json, "
     "application/vnd.docker.distribution.manifest.v2+json"
 )
+# What speaks another protocol, TLS on a port asked without it, ends a request with an
+# HTTPException, which is no OSError.
+FAILURES = (OSError, HTTPException)
 NOT_FOUND = 404
 UNAUTHORIZED = 401
 UNSUPPORTED = 405
@@ -107,7 +110,7 @@ def answers(registry: Registry) -> bool:
     except urllib.error.HTTPError as refusal:
         # 401 is how the protocol says "here I am, log in".
         return "Docker-Distribution-Api-Version" in refusal.headers
-    except (OSError, ImageError):
+    except (*FAILURES, ImageError):
         return False
     return True
 
@@ -189,7 +192,7 @@ def copy(source: Registry, target: Registry, repository: str, tag: str) -> None:
             _copy_manifest(source, target, repository, part)
         _copy_blobs(source, target, repository, json.loads(manifest))
         put_manifest(target, repository, tag, kind, manifest)
-    except OSError as error:
+    except FAILURES as error:
         raise refused(target, f"copying {repository}:{tag}", error) from error
 
 
@@ -207,7 +210,7 @@ def remove(registry: Registry, repository: str, tag: str) -> None:
         raise refused(
             registry, f"removing {repository}:{tag}", error, hint=hint
         ) from error
-    except OSError as error:
+    except FAILURES as error:
         raise refused(registry, f"removing {repository}:{tag}", error) from error
 
 
@@ -290,7 +293,7 @@ def _pages(registry: Registry, path: str, key: str) -> Iterator[str]:
             with registry.ask("GET", path) as answer:
                 yield from json.load(answer).get(key) or ()
                 link = answer.headers.get("Link", "")
-        except OSError as error:
+        except (*FAILURES, json.JSONDecodeError) as error:
             raise refused(registry, f"asking for {path}", error) from error
         following = re.match(r"<([^>]+)>", link)
         path = ""
@@ -305,7 +308,7 @@ def _repository(path: str) -> str:
 
 
 def refused(
-    registry: Registry, doing: str, error: OSError, *, hint: str = ""
+    registry: Registry, doing: str, error: Exception, *, hint: str = ""
 ) -> ImageError:
     """Return the error for a request that failed."""
     return ImageError(

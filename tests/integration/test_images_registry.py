@@ -10,13 +10,23 @@ from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 
 import pytest
 
 from enos.errors import ImageError
 from enos.images import push
 from enos.images.daemon import Daemon
-from enos.images.registry import Registry, answers, holdings, plan_sync, sync, tags
+from enos.images.held import reached
+from enos.images.registry import (
+    Registry,
+    answers,
+    holdings,
+    plan_sync,
+    repositories,
+    sync,
+    tags,
+)
 from enos.testing.recording import Answer, Call, RecordingProgress, RecordingShell
 
 pytestmark = pytest.mark.integration
@@ -274,3 +284,52 @@ def test_no_proxy_is_asked_for_a_machine_of_the_experiment(
     through = opened(shelves).registry
     direct = replace(through, direct=True)
     assert (answers(through), answers(direct)) == (False, True)
+
+
+TLS_ALERT = bytes((0x15, 3, 3, 0, 2, 2, 0x28))  # RFC 8446, 6: handshake_failure
+
+
+class Alarmed(BaseRequestHandler):
+    """A TLS port that wants something of its callers which enos has not."""
+
+    def handle(self) -> None:
+        self.request.recv(1 << 16)
+        self.request.sendall(TLS_ALERT)
+
+
+@pytest.fixture
+def alarmed() -> Iterator[str]:
+    with ThreadingTCPServer(("127.0.0.1", 0), Alarmed) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def test_a_port_that_answers_with_a_tls_alert_is_no_registry(alarmed: str) -> None:
+    assert reached(alarmed) is None
+
+
+@pytest.mark.parametrize("insecure", [True, False])
+def test_what_is_no_registry_is_told_in_a_sentence(
+    alarmed: str, *, insecure: bool
+) -> None:
+    there = Registry(host=alarmed, insecure=insecure, direct=True)
+    with pytest.raises(ImageError, match=rf"`{alarmed}` refused asking for /_catalog"):
+        repositories(there)
+
+
+def test_a_web_page_is_no_catalog() -> None:
+    class Page(BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None: ...
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>")
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        there = Registry(host=f"127.0.0.1:{server.server_port}", insecure=True)
+        with pytest.raises(ImageError, match="refused asking for /_catalog"):
+            repositories(there)
+        server.shutdown()
