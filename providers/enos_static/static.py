@@ -9,7 +9,7 @@ from typing import ClassVar, cast
 from pydantic import ValidationError
 
 from enos.demand import Demand, MachineDemand, host_names
-from enos.errors import CapabilityError, ConfigError, ProviderError
+from enos.errors import CapabilityError, ConfigError, ProcessError, ProviderError
 from enos.process import Completed
 from enos.provider import Check, Provider, ProviderSettings
 from enos.remote import PARALLEL, run_on
@@ -93,14 +93,26 @@ class Static(Provider):
             wrong = reach.key_trouble(host)
             if wrong:
                 return wrong
-            done = run_on(self.around.shell, host, LOOK, check=False, timeout=SECONDS)
+            done = self._run(host, LOOK)
             return reach.trouble(host, done) or done
+
+    def _run(self, host: Host, command: tuple[str, ...]) -> Completed:
+        """Run a command to its end, or tell of a machine that hangs as SSH would."""
+        try:
+            return run_on(
+                self.around.shell, host, command, check=False, timeout=SECONDS
+            )
+        except ProcessError as late:  # sshd took the connection, and then nothing
+            return Completed(
+                argv=command,
+                returncode=reach.SSH_FAILED,
+                stderr=f"it hangs: {late.message}",
+                seconds=SECONDS,
+            )
 
     def _restore(self, wanted: remembered.Restoration) -> None:
         host, progress = wanted.host, self.around.progress
-        done = run_on(
-            self.around.shell, host, wanted.command, check=False, timeout=SECONDS
-        )
+        done = self._run(host, wanted.command)
         if not done.ok:
             said = done.stderr.strip() or f"status {done.returncode}"
             progress.warn(

@@ -9,12 +9,13 @@ from pydantic import ValidationError
 
 from enos.ansible.inventory import interfaces
 from enos.demand import Demand, MachineDemand
-from enos.errors import ConfigError, ProviderError
+from enos.errors import ConfigError, ProcessError, ProviderError
 from enos.process import Completed, Shell
 from enos.provider import Provider, Surroundings
 from enos.remote import jump_command, ssh_argv
 from enos.testbed import Host, Network, Nic, Testbed
 from enos.testing import ProviderContract, RecordingProgress, RecordingShell
+from enos.testing.recording import Answer, Call
 
 EXTERNAL = {"cidr": "10.9.1.0/24", "roles": ["neutron_external_interface"]}
 API = {"cidr": "10.9.0.0/24", "roles": "network_interface", "dns": "10.9.0.1"}
@@ -350,6 +351,46 @@ def test_a_machine_that_is_dead_at_release_is_told_and_keeps_no_other(
     (warning,) = found.progress.warnings
     assert "`eno2` does not get 10.9.1.7/24 back: No route" in warning
     assert "left running" in found.progress.decisions[-1]
+
+
+def hangs(call: Call) -> Answer:
+    message = "`ssh` did not end within 60 s"
+    raise ProcessError(message, argv=call.argv)
+
+
+def test_a_machine_that_hangs_at_release_is_told_and_keeps_no_other(
+    tmp_path: Path,
+) -> None:
+    settings = Settings.model_validate({"networks": [API, EXTERNAL]})
+    shell = RecordingShell()
+    for number in (1, 2):
+        seen = machine_json(eno1=(f"10.9.0.{number}",), eno2=(f"10.9.1.{number}",))
+        shell.on(f"ssh *@10.9.0.{number} *", stdout=seen)
+    Static(settings, around(tmp_path, shell)).acquire(TestStatic.demand)
+    shell.script("ssh *@10.9.0.1 *", hangs)
+    shell.on("ssh *@10.9.0.2 *", stdout="10.9.1.2/24\n")
+    found = around(tmp_path, shell)
+    Static(settings, found).release()
+
+    assert isinstance(found.progress, RecordingProgress)
+    (warning,) = found.progress.warnings
+    assert "control-1: `eno2` does not get 10.9.1.1/24 back: it hangs" in warning
+    assert found.progress.decisions[0].startswith("compute-1: `eno2` has 10.9.1.2/24")
+    assert "left running" in found.progress.decisions[-1]
+
+
+def test_a_machine_that_hangs_is_told_with_the_others_that_cannot_be_used(
+    tmp_path: Path,
+) -> None:
+    shell = answering()
+    shell.script("ssh *@10.9.0.1 *", hangs)
+    shell.on("ssh *@10.9.0.2 *", stderr="No route to host", returncode=255)
+    with pytest.raises(ProviderError) as caught:
+        Static(Settings(), around(tmp_path, shell)).acquire(TestStatic.demand)
+    assert caught.value.details.splitlines() == [
+        "control-1 (root@10.9.0.1:22): it hangs: `ssh` did not end within 60 s",
+        "compute-1 (root@10.9.0.2:22): there is no route to it",
+    ]
 
 
 def test_what_a_host_variable_names_is_not_missed(tmp_path: Path) -> None:
