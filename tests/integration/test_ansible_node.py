@@ -87,9 +87,20 @@ def hidden(text: str) -> str:
     return gone + "# BEGIN enos\n10.0.0.1 control srv7\n# END enos\n"
 
 
-def restore(root: Path) -> str:
+# As dockerd: told to read its configuration, it does so a little later, and takes the
+# list over only from a file that names it.
+RELOAD = """test "$*" = "reload docker" || exit 1
+(sleep 0.5; grep -q insecure-registries {root}/etc/docker/daemon.json &&
+    cp {root}/etc/docker/daemon.json {root}/remembered) >/dev/null 2>&1 &"""
+INFO = """grep -o '"[^" ]*:5000"' {root}/remembered | tr -d '"'; echo docker.io"""
+
+
+def restore(root: Path, *, runs: bool = True) -> str:
     script = Path(str(files("enos.ansible") / "restore.py")).read_text()
-    return run(sys.executable, "-", root, path=root, stdin=script)
+    reload = RELOAD.format(root=root) if runs else "exit 1"
+    program(root / "bin", "systemctl", reload)
+    program(root / "bin", "docker", INFO.format(root=root) if runs else "exit 1")
+    return run(sys.executable, "-", root, path=root / "bin", stdin=script)
 
 
 def test_names_are_taken_back_and_the_machines_own_line_returns(
@@ -105,6 +116,7 @@ def test_names_are_taken_back_and_the_machines_own_line_returns(
     assert restore(tmp_path) == ""
 
 
+@pytest.mark.parametrize("runs", [True, False])
 @pytest.mark.parametrize(
     ("there", "left"),
     [
@@ -117,7 +129,11 @@ def test_names_are_taken_back_and_the_machines_own_line_returns(
     ],
 )
 def test_only_the_registry_enos_added_leaves_dockers_configuration(
-    tmp_path: Path, there: dict[str, object], left: dict[str, object] | None
+    tmp_path: Path,
+    there: dict[str, object],
+    left: dict[str, object] | None,
+    *,
+    runs: bool,
 ) -> None:
     daemon = tmp_path / "etc" / "docker" / "daemon.json"
     added = tmp_path / "var" / "lib" / "enos" / "registries"
@@ -127,9 +143,24 @@ def test_only_the_registry_enos_added_leaves_dockers_configuration(
     daemon.write_text(json.dumps(there))
     added.write_text("10.0.0.1:5000\n")
 
-    assert restore(tmp_path) == "/etc/docker/daemon.json\n"
+    (tmp_path / "remembered").write_text('["mine:5000", "10.0.0.1:5000"]')
+
+    assert restore(tmp_path, runs=runs) == "/etc/docker/daemon.json\n"
     assert (json.loads(daemon.read_text()) if daemon.exists() else None) == left
+    remembered = (tmp_path / "remembered").read_text()
+    assert ("10.0.0.1:5000" in remembered) is not runs
     assert restore(tmp_path) == ""
+
+
+def test_what_a_killed_run_left_of_a_registry_is_finished(tmp_path: Path) -> None:
+    added = tmp_path / "var" / "lib" / "enos" / "registries"
+    added.parent.mkdir(parents=True)
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "hosts").write_text(PLAIN)
+    added.write_text("10.0.0.1:5000\n")
+
+    assert restore(tmp_path) == "/etc/docker/daemon.json\n"
+    assert not added.exists()
 
 
 def test_a_registry_of_the_owners_stays(tmp_path: Path) -> None:
