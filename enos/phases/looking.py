@@ -52,7 +52,7 @@ def _supposed(
         )
     supposed = replace(directory, supposed=state)
     if state.testbed is not None:  # ssh(1) wants the folder of its control sockets
-        make_private(supposed.sockets)
+        make_private(supposed.sockets, experiment=supposed.path)
     return Session(
         directory=supposed,
         shell=workshop.shell(state.session),

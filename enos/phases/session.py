@@ -200,7 +200,7 @@ def follow(session: Session, file: Path) -> None:
 
 
 def _open(directory: Directory, workshop: Workshop) -> Session:
-    make_private(directory.sockets)
+    make_private(directory.sockets, experiment=directory.path)
     return Session(
         directory=directory,
         shell=workshop.shell(directory.load().session),
