@@ -87,13 +87,6 @@ PATCHES: tuple[Patch, ...] = (
         why="a unit runs milliseconds after its start: 5 s were slept per container",
     ),
     Patch(
-        file="rabbitmq.yml",
-        old='  serial: "33%"\n',
-        new="""  serial: "{{ '100%' if kolla_action == 'deploy' else '33%' }}"\n""",
-        why="RabbitMQ 4.0 founds a cluster when all its nodes answer: the first of"
-        " three, started alone, waits for the others and they for it",
-    ),
-    Patch(
         file="roles/mariadb/tasks/lookup_cluster.yml",
         old="        timeout: 10\n",
         new='        timeout: "{{ 10 if mariadb_cluster_exists | bool else 1 }}"\n',

@@ -8,7 +8,7 @@ depend on each other only where OpenStack does.
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -110,7 +110,11 @@ FOREIGN_ADDRESS = ServicePlay(
             {
                 "name": "Allow to listen on addresses of others",
                 "become": True,
-                "ansible.builtin.command": "sysctl -w net.ipv4.ip_nonlocal_bind=1",
+                # Where /proc/sys is read-only it may be so already.
+                "ansible.builtin.shell": (
+                    "grep -qx 1 /proc/sys/net/ipv4/ip_nonlocal_bind"
+                    " || sysctl -w net.ipv4.ip_nonlocal_bind=1"
+                ),
                 "changed_when": False,
             }
         ],
@@ -191,13 +195,22 @@ def wanted(
 
     `switch` tells whether a variable ``enable_…`` is on, None when unknown.
     """
-    return tuple(
+    found = (
         each
         for each in plays
         if _switched_on(each.play, switch)
         and not (action != "upgrade" and _for_upgrade_only(each.play))
         and (each.service != "prechecks" or action == "precheck")
     )
+    return tuple(map(_at_once, found)) if action == "deploy" else tuple(found)
+
+
+def _at_once(each: ServicePlay) -> ServicePlay:
+    # RabbitMQ 4.0 founds a cluster when all its nodes answer: of three that are started
+    # one by one, the first waits for the others, and they for it.
+    if each.play.get("name") != "Restart rabbitmq services":
+        return each
+    return replace(each, play={**each.play, "serial": "100%"})
 
 
 def deal(plays: Sequence[ServicePlay]) -> dict[str, tuple[ServicePlay, ...]]:

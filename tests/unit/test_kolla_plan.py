@@ -431,3 +431,15 @@ def test_credentials_name_the_authority_there_is(tmp_path: Path) -> None:
 
 def test_without_being_asked_for_no_request_is_traced() -> None:
     assert "enable_osprofiler" not in plan().variables
+
+
+@pytest.mark.parametrize(
+    ("action", "serial"), [("deploy", "100%"), ("reconfigure", "33%")]
+)
+def test_a_cluster_of_rabbitmq_is_founded_at_once_and_restarted_in_parts(
+    action: str, serial: str
+) -> None:
+    play = {"name": "Restart rabbitmq services", "hosts": "rabbitmq", "serial": "33%"}
+    each = site.ServicePlay(service="rabbitmq", play=play)
+    (found,) = site.wanted([each], action=action, switch=lambda _: None)
+    assert found.play == {**play, "serial": serial}
