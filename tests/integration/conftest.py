@@ -1,5 +1,6 @@
 """Real parts that several modules need."""
 
+import platform
 import shutil
 import socket
 import subprocess
@@ -13,6 +14,19 @@ import pytest
 from enos.bench import harvest
 
 PASSWORD = "toy"
+
+
+@pytest.fixture(scope="session")
+def browser() -> str:
+    """A browser of the Chromium family that may read what tests write."""
+    names = ["google-chrome"]
+    if platform.freedesktop_os_release()["ID"] != "ubuntu":
+        names = ["chromium", "chromium-browser", *names]
+    found = next(filter(None, map(shutil.which, names)), None)
+    if found is None and len(names) == 1:
+        pytest.skip("Ubuntu's chromium is a snap, which reads no page of a test")
+    assert found, "chromium is missing: `make test` installs it"
+    return found
 
 
 @pytest.fixture

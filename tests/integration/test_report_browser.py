@@ -2,7 +2,6 @@
 
 import math
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -83,10 +82,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def shown(place: Path) -> tuple[str, str]:
+def shown(browser: str, place: Path) -> tuple[str, str]:
     """Return the document once its scripts have run, and what the browser said."""
-    browser = shutil.which("chromium") or shutil.which("chromium-browser")
-    assert browser, "chromium is missing: `make test` installs it"
     argv = (
         *(browser, "--headless", "--no-sandbox", "--disable-gpu"),
         *("--disable-background-networking", "--disable-dev-shm-usage"),

@@ -3,7 +3,6 @@
 import json
 import random
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -52,13 +51,6 @@ def large(count: int) -> Tree:
         begins[name], ends[name] = begin, end
         names.append(name)
     return grown(Trace(id="t", iteration=1, points=tuple(points)))
-
-
-@pytest.fixture(scope="module")
-def browser() -> str:
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    assert found, "chromium is missing: `make test` installs it"
-    return found
 
 
 def shown(browser: str, place: Path, fragment: str = "") -> str:
