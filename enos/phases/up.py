@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from enos.phases import images, machines
+from enos.phases import images, install, machines
 from enos.phases.session import Session, phase
 from enos.state import directory as directories
 
@@ -22,6 +22,9 @@ def run(session: Session) -> None:
         images.share(inner)
         testbed = inner.provider.acquire(experiment.demand)
         inner.save(testbed=testbed)
+        if experiment.registry.type == "internal":
+            # What cannot be deployed is refused before its images take an hour.
+            install.planned(inner)
         images.provide(inner)
         machines.record(inner, testbed)
         for name, value in testbed.facts.items():

@@ -6,8 +6,9 @@ import pytest
 
 from enos import plugins
 from enos.demand import Demand
-from enos.phases import up
-from enos.phases.session import Workshop, phase, resuming, starting
+from enos.errors import ConfigError
+from enos.phases import images, install, up
+from enos.phases.session import Session, Workshop, phase, resuming, starting
 from enos.testbed import Testbed
 from enos.testing import FakeProvider, RecordingProgress, RecordingShell
 
@@ -45,4 +46,38 @@ def test_a_directory_used_again_is_alive_before_it_has_machines(
     with resuming(env, workshop) as session:
         state = session.directory.load()
     assert not state.done("destroy")
+    assert not state.done("up")
+
+
+def test_what_cannot_be_deployed_is_refused_before_its_images_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plugins, "providers", lambda: {"fake": FakeProvider})
+    monkeypatch.setattr(plugins, "provider", lambda _: FakeProvider)
+    seen: list[str] = []
+
+    def planned(session: Session) -> None:
+        seen.extend(host.name for host in session.testbed.hosts)
+        raise ConfigError("no interface for Neutron")
+
+    monkeypatch.setattr(install, "planned", planned)
+    monkeypatch.setattr(images, "provide", lambda _: seen.append("images"))
+    file, env = tmp_path / "demo.yml", tmp_path / "enos-demo"
+    file.write_text(FILE + "registry: {type: internal}\n")
+    workshop = Workshop(
+        progress=RecordingProgress(),
+        where=tmp_path,
+        cache=tmp_path / "cache",
+        shell=lambda _: RecordingShell(),
+    )
+
+    with (
+        starting(file, env, workshop) as session,
+        pytest.raises(ConfigError, match="no interface for Neutron"),
+    ):
+        up.run(session)
+
+    assert seen == ["control-1", "compute-1"]
+    state = session.directory.load()
+    assert state.testbed is not None  # so that `destroy` gives the machines back
     assert not state.done("up")
