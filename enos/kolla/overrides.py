@@ -7,6 +7,7 @@ Paths are those of `node_custom_config`
 from collections.abc import Mapping
 from typing import Any
 
+from enos.ansible.inventory import Inventory
 from enos.kolla.globals import is_on
 from enos.kolla.nodes import Node
 
@@ -34,15 +35,21 @@ hundred of those in a row MariaDB would let nobody in from there."""
 
 
 def plan_overrides(
-    *, virt: str, nodes: Mapping[str, Node], chosen: Mapping[str, Any]
+    *,
+    virt: str,
+    nodes: Mapping[str, Node],
+    inventory: Inventory,
+    chosen: Mapping[str, Any],
 ) -> dict[str, str]:
     """Return path → text of the files enos puts into `node_custom_config`.
 
-    `chosen` is what `globals.yml` will say.
+    `chosen` is what `globals.yml` will say. A file of the user's replaces the one of
+    the same path, so that what must not get lost is said host by host.
     """
-    files = {}
+    files: dict[str, str] = {}
     if is_on(chosen.get("enable_external_mariadb_load_balancer")):
-        files["galera.cnf"] = GALERA
+        databases = inventory.members("mariadb")
+        files |= {f"mariadb/{name}/galera.cnf": GALERA for name in databases}
     if any(not node.limits for node in nodes.values()):
         files["nova/qemu.conf.j2"] = QEMU_CONF
     if virt == "fake":

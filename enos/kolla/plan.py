@@ -196,8 +196,7 @@ def plan_deployment(
     """Return the deployment a wish comes to on a testbed.
 
     Raises ConfigError (no control node, no interface for Neutron, no free address for
-    a VIP) and
-    CapabilityError (tenant networks cannot span the nodes, no KVM where it is asked).
+    a VIP) and CapabilityError (tenant networks cannot span the nodes, no KVM).
     """
     tunnels, told = plan_tunnels(testbed, nodes, wish.kolla)
     mapped = _mapped(testbed, installed, tunnels)
@@ -225,7 +224,10 @@ def plan_deployment(
         checks_at_once=all(node.docker and node.named for node in nodes.values()),
         shadow=_shadow(lanes, checks, nodes, chosen.values),
         config=overrides.plan_overrides(
-            virt=wish.virt, nodes=nodes, chosen=chosen.values
+            virt=wish.virt,
+            nodes=nodes,
+            inventory=mapped.inventory,
+            chosen=chosen.values,
         ),
         custom=wish.custom,
         decisions=(*mapped.decisions, *chosen.decisions, *told),

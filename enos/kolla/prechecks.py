@@ -6,10 +6,12 @@ remembered across experiments: a quarter of a minute of each deployment.
 """
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 from enos.ansible import inventory as ini
 from enos.kolla import globals as variables
+from enos.kolla.nodes import Node
 from enos.kolla.passwords import write_secret
 from enos.kolla.plan import Deployment
 from enos.kolla.site import CHECKS
@@ -48,6 +50,14 @@ def _seal(deployment: Deployment) -> str:
         deployment.release.kolla_ansible,
         inventory.replace(folder, ""),
         variables.render(deployment.variables),
-        *(f"{name}: {node}" for name, node in sorted(deployment.nodes.items())),
+        *(f"{name}: {_lasting(n)}" for name, n in sorted(deployment.nodes.items())),
     )
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _lasting(node: Node) -> Node:
+    """Return a machine without what a deployment itself makes of it.
+
+    What follows from `bridged` is in the inventory.
+    """
+    return replace(node, docker=False, named=False, bridged=False)

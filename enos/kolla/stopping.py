@@ -46,7 +46,8 @@ for tables in iptables ip6tables; do
     command -v $tables >/dev/null || continue
     $tables -w -D FORWARD -i "$wire" -o "$wire" -j ACCEPT || true # not there any more
 done
-ip link delete "$wire-0"
+# It may have been laid half-way only.
+test ! -e "/sys/class/net/$wire-0" || ip link delete "$wire-0"
 ip link delete "$wire"
 """
 """POSIX shell, run as root; takes the name of the bridge `bridges.sh` made and those of

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from enos.kolla.nodes import SCRIPT, read
 from enos.kolla.stopping import UNWIRE
-from enos.kolla.tunnels import WIRE, WIRED
+from enos.kolla.tunnels import TUNNEL_BRIDGE, WIRE, WIRED
 
 pytestmark = pytest.mark.integration
 
@@ -141,3 +142,50 @@ def test_tunnels_pass_a_bridge_of_the_kernel_until_it_is_taken_away(
         check=True,
     )
     assert WIRE not in rules.stdout
+
+
+@pytest.mark.parametrize("laid", ["bridge", "bridge and pair"])
+def test_a_wire_that_was_laid_half_way_is_taken_away(
+    place: tuple[str, ...], laid: str
+) -> None:
+    parts = [f"link add {WIRE} type bridge"]
+    if laid != "bridge":
+        parts.append(f"link add {WIRE}-0 type veth peer name {WIRE}-1")
+    for words in parts:
+        subprocess.run([*place, "ip", *words.split()], check=True)
+
+    subprocess.run(
+        [*place, "sh", "-s", "--", WIRE], input=UNWIRE, text=True, check=True
+    )
+
+    assert WIRE not in links(place, "link", "show")
+
+
+def test_a_kernel_without_the_table_of_ip6tables_gets_its_wire(
+    switch: Path, place: tuple[str, ...]
+) -> None:
+    refusing = switch.with_name("ip6tables")
+    refusing.write_text("#!/bin/sh\necho 'Table does not exist' >&2\nexit 3\n")
+    refusing.chmod(0o755)
+
+    done = move(switch, "br-ex", WIRED, "eth2", "192.0.2.7/24", WIRE, place=place)
+
+    assert (done.returncode, done.stdout) == (0, "changed\n"), done.stderr
+    rules = subprocess.run(
+        [*place, "iptables", "-S", "FORWARD"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert f"-i {WIRE} -o {WIRE} -j ACCEPT" in rules.stdout
+
+
+@pytest.mark.parametrize(("there", "bridged"), [(TUNNEL_BRIDGE, False), (WIRED, True)])
+def test_tunnels_that_are_laid_stay_as_they_are(
+    place: tuple[str, ...], there: str, *, bridged: bool
+) -> None:
+    # Of the two, one would be answered otherwise by whatever kernel this is.
+    subprocess.run([*place, "ip", "link", "add", there, "type", "bridge"], check=True)
+    said = subprocess.run(
+        [*place, "sh", "-s", "--"],
+        input=SCRIPT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert read(said.stdout).bridged is bridged

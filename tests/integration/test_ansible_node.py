@@ -11,6 +11,7 @@ import jinja2
 import pytest
 import yaml
 
+from enos.kolla import site
 from enos.kolla.nodes import SCRIPT, read
 
 pytestmark = pytest.mark.integration
@@ -284,3 +285,20 @@ def test_a_machine_under_another_name_than_its_own_is_not_named_yet(
 ) -> None:
     said = probed(tmp_path, "control", srv7="10.0.0.1", control="10.0.0.1")
     assert said["named"] == "no"
+
+
+@pytest.mark.parametrize(("value", "asked"), [("1", False), ("0", True)])
+def test_a_setting_that_is_right_is_not_made_again(
+    tmp_path: Path, value: str, *, asked: bool
+) -> None:
+    [task] = site.FOREIGN_ADDRESS.play["tasks"]
+    setting = tmp_path / "ip_nonlocal_bind"
+    setting.write_text(f"{value}\n")
+    path = "/proc/sys/net/ipv4/ip_nonlocal_bind"
+    command = task["ansible.builtin.shell"]
+    assert path in command
+    program(tmp_path / "bin", "sysctl", 'echo "$*"')
+    told = run(
+        "/bin/sh", "-c", command.replace(path, str(setting)), path=tmp_path / "bin"
+    )
+    assert told == ("-w net.ipv4.ip_nonlocal_bind=1\n" if asked else "")

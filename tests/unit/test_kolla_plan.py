@@ -252,6 +252,8 @@ def test_prechecks_that_passed_are_known_here_and_on_machines_made_alike(
     assert prechecks.passed(replace(placed("two"), place=named), remembered) == "before"
     assert prechecks.passed(placed("two"), None) == ""
     assert prechecks.passed(placed("two", node=CONFINED), remembered) == ""
+    after = replace(BARE, docker=True, named=True, bridged=not BARE.bridged)
+    assert prechecks.passed(placed("one", node=after), None) == "here"
 
 
 def test_openstack_is_removed_from_the_machines_and_not_from_here(

@@ -31,11 +31,12 @@ lay_wire() {
         fill_in "$end"
     done
     ip link set dev "$2" up
-    # Docker may drop what it did not ask for.
+    # Docker may drop what it did not ask for. The program of IPv6 may be there without its
+    # table in the kernel: then nothing is dropped either, and tunnels have IPv4 addresses.
     for tables in iptables ip6tables; do
         command -v $tables >/dev/null || continue
         $tables -w -C FORWARD -i "$2" -o "$2" -j ACCEPT 2>/dev/null ||
-            $tables -w -I FORWARD -i "$2" -o "$2" -j ACCEPT
+            $tables -w -I FORWARD -i "$2" -o "$2" -j ACCEPT || test $tables = ip6tables
     done
 }
 
