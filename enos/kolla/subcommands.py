@@ -83,7 +83,7 @@ def argv(deployment: Deployment, words: Sequence[str]) -> tuple[str, ...]:
     if command not in UNCHANGED and not _has(given, "-p", "--playbook"):
         file = place.shadow / playbook(command, installed.playbooks)
         own += ["--playbook", str(file)]
-    if command == "destroy" and not _has(given, "-l", "--limit"):
+    if command == "destroy" and not limited(words):
         # kolla counts localhost among the hosts, where nothing of it is.
         own += ["--limit", "!localhost"]
     return (
@@ -92,6 +92,15 @@ def argv(deployment: Deployment, words: Sequence[str]) -> tuple[str, ...]:
         *own,
         *given,
     )
+
+
+def limited(words: Sequence[str]) -> bool:
+    """Tell whether a command is for some machines only.
+
+    >>> limited(("destroy", "--limit", "compute-1")), limited(("destroy",))
+    (True, False)
+    """
+    return _has(words[1:], "-l", "--limit")
 
 
 def _has(given: Sequence[str], short: str, long: str) -> bool:

@@ -62,8 +62,7 @@ def _remove_openstack(session: Session, there: Testbed, dead: Sequence[str]) -> 
     stopping.stop(there, engine, shell, progress, sockets)
     only = tuple(host.name for host in there.hosts) if dead else ()
     kolla.destroy(wanted, shell=shell, progress=progress, only=only)
-    external = str(wanted.variables.get("neutron_bridge_name", "br-ex")).split(",")
-    stopping.unwire(there, shell, sockets, external=external)
+    install.unwire(session, wanted, there)
 
 
 def answering(session: Session) -> Testbed:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,15 +12,17 @@ from typing import Any
 from enos.ansible import inventory as ini
 from enos.ansible.runner import run as run_ansible
 from enos.errors import ConfigError
+from enos.kolla import brokers, releases, stopping, subcommands
 from enos.kolla import deployment as kolla
 from enos.kolla import globals as variables
-from enos.kolla import releases, subcommands
 from enos.kolla.nodes import Node, probe
 from enos.kolla.plan import Deployment, Place, Wish, plan_deployment
 from enos.phases import guests, images, metrics
 from enos.phases.foreseen import brought
 from enos.phases.session import Session, phase
 from enos.state.directory import write_atomically
+from enos.state.record import PhaseRecord
+from enos.testbed import Testbed
 
 MARK = "deployed"
 """File below the kolla folder: fingerprint of the OpenStack that is there."""
@@ -74,6 +77,7 @@ def run(session: Session, *, again: bool = True) -> None:
                 step.skipped("deployed from the same inventory and variables")
         else:
             guests.prepare(running.session)
+            _clear_brokers(running.session, plan)
             with _deploying(session, plan):
                 kolla.deploy(
                     plan,
@@ -111,6 +115,7 @@ def _partly(session: Session, action: str, tags: Sequence[str]) -> None:
     changes = action != "pull"
     if changes:
         forget(session)
+        _begin(session)
     kolla.deploy(
         plan, shell=session.shell, progress=session.progress, action=action, tags=tags
     )
@@ -139,11 +144,20 @@ def command(session: Session, words: Sequence[str]) -> None:
     wanted = kolla.kolla_command(plan, words)
     if words[0] not in subcommands.READS:
         forget(session)
+        _begin(session)
     with session.progress.step(wanted.title) as step:
         run_ansible(wanted, shell=session.shell, step=step)
-    if words[0] == "destroy":
+    if words[0] == "destroy" and not subcommands.limited(words):
+        unwire(session, plan, session.testbed)
         state = session.directory.load()
         session.directory.save(state.without_phases(*OPENSTACK))
+
+
+def unwire(session: Session, plan: Deployment, there: Testbed) -> None:
+    """Take away what is left of Open vSwitch on machines that have no OpenStack now."""
+    external = str(plan.variables.get("neutron_bridge_name", "br-ex")).split(",")
+    sockets = session.directory.sockets
+    stopping.unwire(there, session.shell, sockets, external=external)
 
 
 def as_text(plan: Deployment) -> str:
@@ -174,6 +188,24 @@ def deployed(session: Session) -> str:
 def forget(session: Session) -> None:
     """Say that no complete OpenStack is there any more."""
     (session.directory.kolla / MARK).unlink(missing_ok=True)
+
+
+def _begin(session: Session) -> None:
+    """Have the state tell that something of OpenStack may be there, if nothing does."""
+    state, now = session.directory.load(), time.time()
+    if "os" not in state.phases:
+        record = PhaseRecord(status="failed", started=now, finished=now)
+        session.directory.save(state.with_phase("os", record))
+
+
+def _clear_brokers(session: Session, plan: Deployment) -> None:
+    brokers.clear(
+        session.testbed,
+        plan.shadow.engine,
+        session.shell,
+        session.progress,
+        session.directory.sockets,
+    )
 
 
 @contextmanager

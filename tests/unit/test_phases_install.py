@@ -7,15 +7,17 @@ import pytest
 
 from enos import plugins
 from enos.errors import PlaybookError
+from enos.kolla import brokers, site
 from enos.kolla import deployment as kolla
-from enos.kolla import site
 from enos.kolla.inventory import parse_multinode
 from enos.kolla.nodes import Node
 from enos.kolla.plan import Deployment, Installed, Place, Wish, plan_deployment
 from enos.kolla.releases import release
-from enos.phases import guests, install, metrics
+from enos.kolla.stopping import UNWIRE
+from enos.phases import deployed, guests, install, metrics
 from enos.phases.session import Session, Workshop, phase, starting
 from enos.testing import FakeProvider, RecordingProgress, RecordingShell
+from enos.testing.recording import Answer, Call
 
 FILE = "provider: {type: fake}\nresources: {any: {control: 1, compute: 1}}\n"
 SITE = "- {name: Apply role kolla_toolbox, hosts: all, roles: [{role: kolla_toolbox}]}"
@@ -190,9 +192,72 @@ def test_after_kolla_s_own_destroy_no_openstack_is_there(
     install.command(session, ("destroy", "--yes-i-really-really-mean-it"))
 
     assert done == ["deploy"]
-    assert not session.directory.load().done("os")
-    argv = shell.argvs[-1]
+    assert "os" not in session.directory.load().phases
+    [argv] = [argv for argv in shell.argvs if argv[0].endswith("kolla-ansible")]
     assert argv[argv.index("--limit") + 1] == "!localhost"
+    unwired = [call.argv[-2] for call in shell.calls if call.stdin == UNWIRE]
+    assert sorted(unwired) == ["root@192.0.2.2", "root@192.0.2.3"]
+    assert shell.argvs.index(argv) < min(
+        number for number, call in enumerate(shell.calls) if call.stdin == UNWIRE
+    ), "the switch is still needed by kolla's own"
+
+
+def test_openstack_is_there_after_kolla_s_own_destroy_of_some_machines(
+    session: Session, done: list[str], shell: RecordingShell
+) -> None:
+    install.run(session)
+    words = ("destroy", "--yes-i-really-really-mean-it", "--limit", "compute-1")
+    install.command(session, words)
+
+    assert done == ["deploy"]
+    assert not install.deployed(session)
+    assert "os" in session.directory.load().phases
+    assert UNWIRE not in {call.stdin for call in shell.calls}
+
+
+def test_what_some_services_left_is_known_to_be_there(
+    session: Session, done: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        # Known before anything is done: enos may be killed on the way.
+        assert session.directory.load().phases["os"].status == "failed"
+        raise PlaybookError("nova failed on compute-1")
+
+    monkeypatch.setattr(kolla, "deploy", fail)
+    with pytest.raises(PlaybookError):
+        install.act(session, "deploy", ("nova",))
+
+    assert done == []
+    assert deployed.there(session)
+
+
+@pytest.mark.parametrize(
+    ("words", "known"), [(("deploy",), True), (("prechecks",), False)]
+)
+def test_what_a_command_of_kolla_s_left_is_known_to_be_there(
+    session: Session, done: list[str], words: Sequence[str], *, known: bool
+) -> None:
+    install.command(session, words)
+
+    assert done == []
+    assert deployed.there(session) is known
+    assert not session.directory.load().done("os")
+
+
+def test_a_broker_without_a_cluster_goes_before_the_prechecks(
+    session: Session, done: list[str], shell: RecordingShell
+) -> None:
+    def look(call: Call) -> Answer:
+        assert done == []
+        return Answer(stdout="half\n" if call.stdin == brokers.LOOK else "")
+
+    shell.script("ssh *'sh -s -- docker'", *[look] * 4)
+
+    install.run(session)
+
+    assert done == ["deploy"]
+    asked = [call.stdin for call in shell.calls if call.stdin]
+    assert sorted(asked) == sorted([brokers.LOOK, brokers.REMOVE] * 2)
 
 
 def test_a_machine_that_does_not_answer_is_taken_to_be_like_another(
