@@ -227,3 +227,12 @@ def test_the_toolbox_runs_modules_and_programs(
     result = json.loads(done.stdout.partition("=>")[2])
     facts = result.get("ansible_facts", {})
     assert told <= {*result, *facts}
+
+
+@pytest.mark.integration
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", RELEASES)
+def test_kolla_merges_what_is_said_of_a_database_host_by_host(name: str) -> None:
+    installed = kolla.read_installed(environments().ensure(release(name).lock))
+    text = (installed.ansible / "roles/mariadb/tasks/config.yml").read_text("utf-8")
+    assert "{{ node_custom_config }}/mariadb/{{ inventory_hostname }}/galera" in text
