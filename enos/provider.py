@@ -101,6 +101,17 @@ class Provider(ABC):
     def checks(self) -> tuple[Check, ...]:
         """Return what this machine and account can do, for `enos doctor`."""
 
+    @classmethod
+    def without_external(
+        cls, settings: ProviderSettings, demand: Demand
+    ) -> frozenset[str]:
+        """Return the machines that will have no interface for Neutron, by the file.
+
+        Named as by `enos.demand.host_names`; none unless a provider says otherwise.
+        """
+        del settings, demand
+        return frozenset()
+
 
 @runtime_checkable
 class SharesImages(Protocol):

@@ -6,6 +6,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from enos import plugins
 from enos.config.experiment import Experiment
 from enos.kolla import deployment as kolla
 from enos.kolla import releases
@@ -35,8 +36,17 @@ def brought(experiment: Experiment, tools: ToolEnvironments) -> Installed:
 
 
 def foreseen(experiment: Experiment, tools: ToolEnvironments) -> Deployment:
-    """Return the deployment on machines that can do everything."""
-    testbed = planned_testbed(experiment.provider, experiment.demand)
+    """Return the deployment on machines that can do everything.
+
+    Raises ConfigError for what `plan_deployment` refuses, as far as the file tells.
+    """
+    kind, demand = plugins.provider(experiment.provider), experiment.demand
+    settings = kind.Settings.model_validate(dict(experiment.settings))
+    testbed = planned_testbed(
+        experiment.provider,
+        demand,
+        without_external=kind.without_external(settings, demand),
+    )
     return plan_deployment(
         Wish(
             session=NOWHERE,

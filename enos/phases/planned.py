@@ -5,6 +5,7 @@ come from ranges nobody uses (RFC 2544, RFC 5737) in the order of the file;
 they only stand for the ones the provider will hand out.
 """
 
+from collections.abc import Collection
 from ipaddress import ip_address, ip_network
 
 from enos.demand import Demand, host_names
@@ -19,15 +20,24 @@ FLOATING = ("203.0.113.100", "203.0.113.199")
 """Likewise on its external network."""
 
 
-def planned_testbed(provider: str, demand: Demand) -> Testbed:
-    """Return hosts with the right names, roles and groups and stand-in addresses."""
+def planned_testbed(
+    provider: str, demand: Demand, *, without_external: Collection[str] = ()
+) -> Testbed:
+    """Return hosts with the right names, roles and groups and stand-in addresses.
+
+    Args:
+        provider: name of the provider.
+        demand: the machines.
+        without_external: names of those that get no interface Neutron may take over.
+
+    """
     hosts = tuple(
         Host(
             name=name,
             address=str(API[number]),
             groups=(machine.group,),
             roles=machine.roles,
-            nics=_nics(number),
+            nics=_nics(number, external=name not in without_external),
         )
         for number, (name, machine) in enumerate(host_names(demand), start=2)
     )
@@ -40,10 +50,10 @@ def planned_testbed(provider: str, demand: Demand) -> Testbed:
     return Testbed(provider=provider, hosts=hosts, networks=networks)
 
 
-def _nics(number: int) -> tuple[Nic, ...]:
+def _nics(number: int, *, external: bool) -> tuple[Nic, ...]:
     return (
         Nic(device="eth0", network="api", addresses=(f"{ip_address(API[number])}/16",)),
-        Nic(device="eth1", network="external"),
+        *([Nic(device="eth1", network="external")] if external else ()),
         Nic(
             device="eth2",
             network="tunnel",

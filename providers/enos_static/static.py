@@ -87,6 +87,20 @@ class Static(Provider):
         version = (said.stderr or said.stdout).partition(",")[0].strip()
         return (Check(name="SSH client", ok=True, found=version),)
 
+    @classmethod
+    def without_external(
+        cls, settings: ProviderSettings, demand: Demand
+    ) -> frozenset[str]:
+        """See `Provider.without_external`; which has an address there is seen later."""
+        networks = cast("Settings", settings).networks
+        if any("external" in network.roles for network in networks):
+            return frozenset()
+        return frozenset(
+            name
+            for name, machine in host_names(demand)
+            if remembered.EXTERNAL not in _host(name, machine).extra
+        )
+
     def _look(self, host: Host) -> Completed | reach.Trouble:
         with self.around.progress.step("SSH", host=host.name) as step:
             step.awaiting(f"{host.name}: sshd")

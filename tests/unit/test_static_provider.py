@@ -413,3 +413,16 @@ def test_an_interface_named_by_a_variable_goes_before_the_one_that_was_found() -
     assert interfaces(testbed, replace(host, extra={})) == {
         "neutron_external_interface": "eth1"
     }
+
+
+@pytest.mark.parametrize(
+    ("networks", "without"),
+    [([], {"compute-1"}), ([API], {"compute-1"}), ([API, EXTERNAL], set())],
+)
+def test_the_file_tells_which_machine_has_no_interface_for_neutron(
+    networks: list[dict[str, object]], without: set[str]
+) -> None:
+    named = one("control", "10.9.0.1", extra={"neutron_external_interface": "eth1"})
+    demand = Demand(machines=(named, one("compute", "10.9.0.2")))
+    settings = Settings.model_validate({"networks": networks})
+    assert Static.without_external(settings, demand) == without
