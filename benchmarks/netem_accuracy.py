@@ -87,7 +87,7 @@ def answer(net: NamespaceTestbed, question: str) -> dict[str, Any]:
         net.shell,
         progress,
         wanted=Backend(wanted) if wanted else None,
-        plan=plan,
+        plans=[plan],
     )
     backend = choice.backend
 

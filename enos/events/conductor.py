@@ -52,6 +52,7 @@ class Conductor:
         self._over = threading.Event()
         self._clock = self._epoch = self._free = 0.0
         self._scenario = ""
+        self._failed = False
         self._away: frozenset[str] = frozenset()
         self._warned: set[str] = set()
         self._told: dict[int, Happened] = {}
@@ -73,6 +74,7 @@ class Conductor:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._failed = error is not None
         self._over.set()
         for thread in self._threads:
             thread.join()
@@ -137,8 +139,8 @@ class Conductor:
                 self._do(step)
 
     def _miss_all(self) -> None:
-        """Tell that nothing happened, where a benchmark ran for which it should."""
-        if self._scenario:
+        """Tell that nothing happened, unless a failure says that nothing ran."""
+        if self._scenario or not self._failed:
             self._epoch = time.time()
             for step in self._plan.steps:
                 self._note(replace(self._record(step), outcome="not reached"))

@@ -10,7 +10,7 @@ Usable alone. Planning is pure, so a plan can be printed anywhere:
 
 Acting takes a `Shell` and a `Progress`, and works on all hosts at once or not at all:
 
-    choice = probe_backend(testbed, shell, progress, plan=plan) # Choice, a decision
+    choice = probe_backend(testbed, shell, progress, plans=[plan]) # Choice
     pairs = pairs_to_measure(plan, testbed)                     # or every=True
     pairs_in_all(plan, testbed)                                 # 200 are measured
     baseline = measure(pairs, testbed, shell, progress)         # before shaping

@@ -1,6 +1,6 @@
 """Which back end the hosts can run: probed on each, chosen for all, recorded."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def probe_backend(
     progress: Progress,
     *,
     wanted: Backend | None = None,
-    plan: EmulationPlan | None = None,
+    plans: Sequence[EmulationPlan] = (),
     sockets: Path | None = None,
 ) -> Choice:
     """Ask every host what it can do and return the choice, recorded as a decision.
@@ -50,15 +50,15 @@ def probe_backend(
         shell: reaches them.
         progress: is told the decision.
         wanted: the only back end to consider.
-        plan: what will be applied, since some hosts can only do a part.
+        plans: what will be applied, one after the other, since some hosts can only do
+            a part.
         sockets: as `enos.remote` has it.
 
     Raises:
         CapabilityError: a host can do neither, or not the one wanted.
 
     """
-    copies = plan is not None and mixes_copies(plan)
-    six = plan is not None and queues_ipv6(plan)
+    copies, six = any(map(mixes_copies, plans)), any(map(queues_ipv6, plans))
 
     def ask(host: Host) -> tuple[str, ...]:
         script = host_script("probe")

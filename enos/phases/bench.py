@@ -12,7 +12,7 @@ from enos.bench import rally
 from enos.bench.authority import with_authority
 from enos.bench.host import Bench, bench_host
 from enos.bench.results import ScenarioResult
-from enos.bench.runfolder import run_folder
+from enos.bench.runfolder import ahead, folders, run_folder
 from enos.bench.shaker.scenario import Where
 from enos.bench.tracing import Profiler
 from enos.bench.workload import Workload, load_workload
@@ -146,18 +146,27 @@ def _played(
     """Run the scenarios and, beside them, the events; return what came of both."""
     workload, folder, bench = run.workload, run.folder, bench_of(session)
     spec, names = _spec(session, bench), plan(workload)
-    beside = events.beside(session, timeline, names, folder, session.progress)
+    due = timeline if _left(run) else Timeline()
+    beside = events.beside(session, due, names, folder, session.progress)
     with beside as meanwhile:
+        told = replace(bench, began=meanwhile.began)
         results = rally.run_workload(
             workload,
-            replace(bench, began=meanwhile.began),
+            told,
             spec=spec,
             results=folder,
             profiler=run.profiler,
-            traffic=traffic.traffic(session, workload, bench, spec),
+            traffic=traffic.traffic(session, workload, told, spec),
             under=run.under,
         )
     return results, meanwhile.happened
+
+
+def _left(run: _Prepared) -> bool:
+    """Tell whether a scenario is still to be run, beside which events can happen."""
+    workload, names = run.workload, folders(run.workload.ordered)
+    places = {key: run.folder / name for key, name in names.items()}
+    return bool(ahead(workload.runs, places) or ahead(workload.shaker, places))
 
 
 def _looked_back(

@@ -1,7 +1,8 @@
 """Events beside a benchmark: planned for the testbed, kept with its results.
 
 While machines can be changed, `changed.json` in the experiment's directory names them:
-whatever became of enos, the next command finds it and undoes what is left.
+whatever became of enos, the next command that changes the experiment finds it and
+undoes what is left.
 """
 
 import json
@@ -19,7 +20,7 @@ from enos.config.timeline import load_timeline
 from enos.errors import CapabilityError, ConfigError, listed
 from enos.events import EventsPlan, Field, Found, Ground, Happened, Place
 from enos.events.scripts import REACHING
-from enos.netem.backend import mixes_copies
+from enos.netem.backend import mixes_copies, queues_ipv6
 from enos.phases import deployed, tc
 from enos.phases.session import Session
 from enos.progress import Progress
@@ -235,11 +236,11 @@ def _backend(session: Session, timeline: Timeline, ground: Ground) -> netem.Back
     Raises CapabilityError for events that what does so already is not capable of.
     """
     plans = tuple(events.emulations(timeline, ground))
-    copying = next(filter(mixes_copies, plans), None)
     record = session.directory.load().phases.get("tc")
     told = record.facts.get("backend") if record else None
     present = netem.Backend(str(told)) if told else None
-    if present and (present is not netem.Backend.NETEM or not copying):
+    asks = mixes_copies if present is netem.Backend.NETEM else queues_ipv6
+    if present and not any(map(asks, plans)):
         return present
     if not plans:
         return netem.Backend.NETEM  # nothing is emulated: either will do
@@ -249,18 +250,28 @@ def _backend(session: Session, timeline: Timeline, ground: Ground) -> netem.Back
             session.shell,
             session.progress,
             wanted=present,
-            plan=copying,
+            plans=plans,
             sockets=session.directory.sockets,
         ).backend
     except CapabilityError as lacking:
         if not present:
             raise
-        raise CapabilityError(
-            f"an event duplicates packets on one link beside others: {lacking.message}",
-            hint="`enos tc` chose netem, which is enough for the file: give a link "
-            "`duplicate` there, too, or leave it out of the events",
-            details=lacking.details,
-        ) from None
+        raise _too_much(present, lacking) from None
+
+
+def _too_much(present: netem.Backend, lacking: CapabilityError) -> CapabilityError:
+    """Return the error of events that ask more than the file, for which `tc` chose."""
+    what = "changes links that carry IPv6"
+    other = "load ip6table_raw where it is missing"
+    if present is netem.Backend.NETEM:
+        what = "duplicates packets on one link beside others"
+        other = "give a link `duplicate` there, too"
+    return CapabilityError(
+        f"an event {what}: {lacking.message}",
+        hint=f"`enos tc` chose {present}, which is enough for the file: {other}, or "
+        "leave it out of the events",
+        details=lacking.details,
+    )
 
 
 def _field(session: Session) -> Field:

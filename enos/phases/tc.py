@@ -257,7 +257,7 @@ def reset(session: Session) -> None:
 def _choice(session: Session, plan: netem.EmulationPlan) -> netem.Choice:
     sockets = session.directory.sockets
     return netem.probe_backend(
-        session.testbed, session.shell, session.progress, plan=plan, sockets=sockets
+        session.testbed, session.shell, session.progress, plans=[plan], sockets=sockets
     )
 
 

@@ -1,7 +1,8 @@
 """The conditions of a run: the network is asked, kept, and makes it another run."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,9 @@ import pytest
 
 from enos import netem, plugins
 from enos.bench import rally, runfolder
+from enos.bench.host import Bench
 from enos.bench.results import ScenarioResult
+from enos.bench.shaker.execution import Traffic
 from enos.bench.workload import Workload
 from enos.cli import bench as command
 from enos.cli.console import NORMAL
@@ -27,6 +30,10 @@ FILE = """\
 provider: {type: fake}
 topology: {core: {control: 1}, edge: {compute: 1}}
 network_constraints: {src: core, dst: edge, delay: 20ms}
+"""
+HEAL = Timeline(events=(Heal(at=3600.0, text="heal"),))
+PERF = """\
+execution: {tests: [{title: TCP, class: iperf3}]}
 """
 PASSED = ScenarioResult(name="task", key="k", args={}, plugin="Dummy.dummy")
 
@@ -246,7 +253,6 @@ def test_another_network_or_other_events_are_another_run(
     monkeypatch.setattr(bench, "run_folder", dated)
     shaped(session)
     hosts.ends = True
-    heal = Timeline(events=(Heal(at=3600.0, text="heal"),))
 
     def cut_short(timeline: Timeline | None = None) -> Path:
         with pytest.raises(BenchmarkError):
@@ -258,11 +264,65 @@ def test_another_network_or_other_events_are_another_run(
     byhand.write(session.directory, [{"src": "core", "dst": "edge", "delay": "9ms"}])
     second = cut_short()
     monkeypatch.setattr(events, "beside", without_events)
-    third = cut_short(heal)
+    third = cut_short(HEAL)
     byhand.write(session.directory, ())
 
     assert len({first, second, third}) == 3
     assert cut_short() == first
+
+
+def test_events_count_from_scenarios_of_shaker_as_from_those_of_rally(
+    session: Session, task: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task.write_text(
+        f"{task.read_text()}shaker: {{scenarios: [{{file: perf.yml, name: link}}]}}\n"
+    )
+    (task.parent / "perf.yml").write_text(PERF)
+    names: list[str] = []
+    begun: list[str] = []
+
+    @contextmanager
+    def beside(
+        _: Session, timeline: Timeline, scenarios: Iterable[str], *__: object
+    ) -> Iterator[events.Beside]:
+        names.extend(scenarios if timeline.events else ())
+        yield events.Beside(began=begun.append)
+
+    def run(
+        workload: Workload, told: Bench, *, traffic: Traffic, **_: object
+    ) -> tuple[ScenarioResult, ...]:
+        for one in workload.runs:
+            told.began(one.name)
+        for other in workload.shaker:
+            traffic.bench.began(other.name)
+        return (PASSED,)
+
+    monkeypatch.setattr(events, "beside", beside)
+    monkeypatch.setattr(rally, "run_workload", run)
+
+    bench.run(session, task, HEAL)
+
+    assert begun == names == ["task", "link"]
+
+
+def test_nothing_happens_beside_a_run_whose_scenarios_are_all_done(
+    session: Session, hosts: Hosts, task: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned: list[int] = []
+
+    @contextmanager
+    def beside(_: Session, timeline: Timeline, *__: object) -> Iterator[events.Beside]:
+        planned.append(len(timeline.events))
+        yield events.Beside()
+
+    monkeypatch.setattr(events, "beside", beside)
+    hosts.ends = True
+    for _ in range(2):  # ends once the scenario has its outcome, without results
+        with pytest.raises(BenchmarkError):
+            bench.run(session, task, HEAL)
+
+    assert hosts.folders[0] == hosts.folders[1]
+    assert planned == [1, 0]
 
 
 class without_events:  # noqa: N801 - in place of a function

@@ -3,6 +3,8 @@
 import json
 import math
 import time
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from enos.errors import CapabilityError, ConfigError
 from enos.events import judge
 from enos.phases import events
 from enos.phases.session import Session, Workshop, phase, resuming, starting
+from enos.testbed import Testbed
 from enos.testing import FakeProvider, RecordingProgress, RecordingShell
 from enos.testing.recording import Answer, Call
 
@@ -225,6 +228,50 @@ def test_events_that_the_emulation_in_force_cannot_do_are_refused_before_the_run
     assert "netem" in plan.steps[1].tasks["control-1"].shown
 
 
+QUEUES = "tc htb ipset nfqueue queues python3"
+
+
+def also_ipv6(testbed: Testbed) -> Testbed:
+    """Return the testbed whose interfaces have IPv6 addresses, too."""
+    several = tuple(
+        replace(
+            host,
+            nics=tuple(
+                replace(nic, addresses=(*nic.addresses, f"fd00:{place}::{number}/64"))
+                for place, nic in enumerate(host.nics)
+            ),
+        )
+        for number, host in enumerate(testbed.hosts, 1)
+    )
+    return replace(testbed, hosts=several)
+
+
+@pytest.mark.parametrize("present", ["", "user-space"])
+def test_a_kernel_that_cannot_queue_ipv6_is_found_before_the_run(
+    workshop: Workshop, tmp_path: Path, hosts: Hosts, present: str
+) -> None:
+    file = tmp_path / "demo.yml"
+    file.write_text(FILE.replace("partition", "delay 9ms"))
+    hosts.can = QUEUES
+    with starting(file, None, workshop) as session:
+        acquired(session)
+        if present:
+            with phase(session, "tc") as running:
+                running.facts["backend"] = present
+        four = events.planned(session, events.asked(session))
+        session.save(testbed=also_ipv6(session.testbed))
+        with pytest.raises(CapabilityError, match="by user-space") as refused:
+            events.planned(session, events.asked(session))
+        assert ("links that carry IPv6" in refused.value.message) == bool(present)
+        assert "nfqueue6" in refused.value.details
+
+        hosts.can += " nfqueue6"
+        both = events.planned(session, events.asked(session))
+
+    shown = [plan.steps[0].tasks["control-1"].shown for plan in (four, both)]
+    assert ["classes.json" in one for one in shown] == [True, True]
+
+
 def test_a_second_part_of_a_run_keeps_the_events_of_the_first(
     workshop: Workshop, tmp_path: Path
 ) -> None:
@@ -331,7 +378,7 @@ def test_an_event_the_benchmark_ended_before_is_told(
     assert [one.outcome for one in beside.happened] == ["not reached", "done"]
 
 
-def test_a_clock_that_never_starts_is_told_when_something_ran(
+def test_a_clock_that_never_starts_is_told_unless_a_failure_says_that_nothing_ran(
     workshop: Workshop, tmp_path: Path
 ) -> None:
     file = tmp_path / "demo.yml"
@@ -341,12 +388,21 @@ def test_a_clock_that_never_starts_is_told_when_something_ran(
     happened = []
     with starting(file, None, workshop) as session:
         acquired(session)
-        for began in ((), ("list",)):
-            with events.beside(
-                session, timeline, ("list", "boot"), tmp_path / "r", session.progress
-            ) as beside:
+        for began, error in (((), None), (("list",), None), ((), KeyError("Rally"))):
+            with (
+                suppress(KeyError),
+                events.beside(
+                    session,
+                    timeline,
+                    ("list", "boot"),
+                    tmp_path / "r",
+                    session.progress,
+                ) as beside,
+            ):
                 for name in began:
                     beside.began(name)
+                if error:
+                    raise error
             happened.append([one.outcome for one in beside.happened])
 
-    assert happened == [[], ["not reached"]]
+    assert happened == [["not reached"], ["not reached"], []]
