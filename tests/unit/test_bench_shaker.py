@@ -3,6 +3,7 @@ import json
 import logging
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,6 +16,7 @@ from enos.bench.host import Bench
 from enos.bench.measure import Measure
 from enos.bench.rally import run_workload
 from enos.bench.results import as_csv, summary
+from enos.bench.runfolder import CUT, DONE, run_folder
 from enos.bench.shaker import flent, node, nodes, runner
 from enos.bench.shaker.execution import Traffic, folder_of
 from enos.bench.shaker.outcome import result
@@ -324,7 +326,7 @@ def test_a_run_that_goes_on_tries_again_what_could_not_be_run(tmp_path: Path) ->
     assert asked == ["Heat", "Heat"]
 
 
-def test_what_cannot_be_fetched_for_guests_or_asked_of_nodes_is_a_gap(
+def test_what_cannot_be_fetched_for_guests_or_asked_of_nodes_is_gone_on_with(
     tmp_path: Path,
 ) -> None:
     def no_packages() -> Guests:
@@ -346,9 +348,48 @@ def test_what_cannot_be_fetched_for_guests_or_asked_of_nodes_is_a_gap(
 
     traffic.check((inside, between))
 
-    assert traffic.gaps["1"] == "Shaker's agent cannot be had: `uv` failed; dns"
-    assert traffic.gaps["2"].endswith("No route to host")
-    assert len(progress.warnings) == 2
+    agent, route = progress.warnings
+    said = "Shaker's agent cannot be had: `uv` failed; dns"
+    assert agent == f"`inside` cannot be run: {said}"
+    assert route.endswith("No route to host")
+    assert traffic.gaps == {}
+    for run, why in ((inside, "`uv` failed"), (between, "status 255")):
+        with pytest.raises(ProcessError, match=why):
+            traffic.play(run, tmp_path / run.key)
+
+
+def test_a_node_briefly_out_of_reach_does_not_make_a_run_final(tmp_path: Path) -> None:
+    (tmp_path / "mine.yml").write_text(MINE)
+    text = "shaker: {file: mine.yml, between: [core, edge]}\n"
+    (tmp_path / "run.yml").write_text(text)
+    load = load_workload(tmp_path / "run.yml")
+    root, now = tmp_path / "results", datetime(2026, 1, 1, tzinfo=UTC)
+    results = run_folder(root, load, now)
+    shell = RecordingShell()
+    shell.on("ssh *", returncode=255, stderr="ssh: No route to host")
+    bench = Bench(
+        host=TESTBED.hosts[0],
+        cache=tmp_path,
+        shell=shell,
+        progress=RecordingProgress(),
+    )
+
+    def no_guests() -> Guests:
+        raise CapabilityError("Heat is not deployed")
+
+    setting = Setting(testbed=TESTBED, spec={}, guests=no_guests)
+    with pytest.raises(ProcessError, match="255"):
+        run_workload(
+            load,
+            bench,
+            spec={},
+            results=results,
+            traffic=Traffic(bench=bench, setting=setting),
+        )
+
+    assert "No route to host" in (results / CUT).read_text()
+    assert "No route to host" in (results / DONE).read_text()
+    assert run_folder(root, load, now + timedelta(days=1)) == results
 
 
 def test_why_agents_could_not_be_followed_is_told(

@@ -56,35 +56,44 @@ class Traffic:
 
     Attributes:
         gaps: key of a run → why it cannot be run, of `check`.
+        failed: key of a run → what failed while `check` looked, such as a host that was
+            out of reach; `play` raises it, so that the run is gone on with.
 
     """
 
     bench: Bench
     setting: Setting
     gaps: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, ProcessError] = field(default_factory=dict)
     _guests: Guests | None = None
 
     def check(self, runs: Sequence[ShakerRun]) -> None:
-        """Find what cannot be run, before anything is; each gap is a warning.
+        """Find what cannot be run, before anything is; each such run is a warning.
 
         Raises ConfigError for nodes and networks that are not there.
         """
         for run in runs:
             try:
-                gap = self._gap(run)
-            except (CapabilityError, ImageError, CloudError, ProcessError) as error:
-                gap = in_one_line(error)
+                why = gap = self._gap(run)
+            except (CapabilityError, ImageError, CloudError) as error:
+                why = gap = in_one_line(error)
+            except ProcessError as error:
+                self.failed[run.key] = error
+                why, gap = in_one_line(error), ""
             if gap:
                 self.gaps[run.key] = gap
-                self.bench.progress.warn(f"`{run.name}` cannot be run: {gap}")
+            if why:
+                self.bench.progress.warn(f"`{run.name}` cannot be run: {why}")
 
     def play(self, run: ShakerRun, place: Path) -> None:
         """Play a scenario and keep its outcome in a folder.
 
         A scenario that fails has an outcome too. Raises ProcessError or CapabilityError
-        when the bench host cannot be reached or prepared, BenchmarkError when Shaker's
-        server ended before the scenario did.
+        when a host cannot be reached or prepared, BenchmarkError when Shaker's server
+        ended before the scenario did.
         """
+        if run.key in self.failed:
+            raise self.failed[run.key]
         place.mkdir(parents=True, exist_ok=True)
         gap = self.gaps.get(run.key, "")
         if gap:
@@ -133,7 +142,7 @@ class Traffic:
                 )
                 try:
                     watched = stack.enter_context(nodes)
-                except (BenchmarkError, CapabilityError, ProcessError) as error:
+                except (BenchmarkError, CapabilityError) as error:
                     gap = " ".join(filter(None, (error.message, error.details)))
                     _write(place / OUTPUT, {})
                     _write(place / GAP, {"error": gap, "seconds": 0})
