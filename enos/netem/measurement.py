@@ -281,13 +281,21 @@ def _asked_differently(plan: EmulationPlan, testbed: Testbed) -> Iterator[_Ends]
     """Yield a pair for each different thing that is asked on each network."""
     hosts = {host.name: place for place, host in enumerate(testbed.hosts)}
     networks = {network.name: place for place, network in enumerate(testbed.networks)}
+    there = {
+        (network.name, host.name)
+        for network in testbed.networks
+        for host in testbed.hosts
+        if _address(host, network)
+    }
     seen = set()
     for one in plan.interfaces:
-        for flow in one.outgoing:
+        for flow in one.outgoing if (one.network, one.host) in there else ():
             what = (one.network, flow.asked, flow.shaping)
-            if what not in seen:
+            peers = (p.host for p in flow.peers if (one.network, p.host) in there)
+            peer = None if what in seen else next(peers, None)
+            if peer:
                 seen.add(what)
-                ends = sorted((hosts[one.host], hosts[flow.peers[0].host]))
+                ends = sorted((hosts[one.host], hosts[peer]))
                 yield networks[one.network], ends[0], ends[1]
 
 

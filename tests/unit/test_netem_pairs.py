@@ -140,6 +140,24 @@ def test_beyond_200_pairs_each_different_thing_asked_is_still_measured() -> None
     assert ("g0-0", "g1-1", 5, 5) in on("tun", found)
 
 
+def test_beyond_200_pairs_a_host_without_an_address_to_measure_stands_for_none() -> (
+    None
+):
+    ipv6 = (Nic(device="eth0", network="api", addresses=("fd00::1/64",)),)
+    bare = Host(name="bare", address="bare", groups=("g29",), nics=ipv6)
+    bed = bed_of(bare, *(host(n, f"g{n}") for n in range(30)))
+    asked = NetworkConstraints(
+        default_delay=Duration(ms=5), constraints=(spec("g28", "g29", 40),)
+    )
+    plan = plan_emulation(asked, bed)
+
+    found = pairs_to_measure(plan, bed)
+
+    assert len(found) == 200
+    assert all(one.address and one.back_address for one in found)
+    assert ("g28-28", "g29-29", 40, 5) in on("api", found)
+
+
 def test_an_address_in_the_range_of_the_network_is_measured() -> None:
     several = ("fd00::1/64", "192.0.2.1/24", "10.0.9.1/16")
     nic = Nic(device="eth0", network="api", addresses=several)
