@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,14 +95,34 @@ def _rate(pair: Pair, reach: Reach) -> Rated:
             raise _no_iperf(pair.destination, server)
         if not server.ok:
             return Rated(why_not=_last(server, "its server does not start"))
-        done = reach.run(pair.source, client(pair), timeout=_most(pair) + 30)
-        if done.returncode == NOT_FOUND:
-            raise _no_iperf(pair.source, done)
-        if done.returncode == LATE:
-            return Rated(why_not=f"iperf3 did not end within {_most(pair)} s")
-        return wire_rate(pair, done)
+        return _rate_to(server.stdout.strip(), pair, reach)
     except ProcessError as late:
         return Rated(why_not=late.message)
+
+
+def _rate_to(server: str, pair: Pair, reach: Reach) -> Rated:
+    """Return the rate to the server of that process id, which is gone afterwards.
+
+    It ends by itself after a client; one that never came must not leave it on the port.
+    """
+    found = Rated()
+    try:
+        found = _client_rate(pair, reach)
+    finally:
+        if found.bits is None:
+            with suppress(ProcessError):  # out of reach: it ends after `_most` seconds
+                end = ("sh", "-s", server)
+                reach.run(pair.destination, end, stdin=_END, timeout=30)
+    return found
+
+
+def _client_rate(pair: Pair, reach: Reach) -> Rated:
+    done = reach.run(pair.source, client(pair), timeout=_most(pair) + 30)
+    if done.returncode == NOT_FOUND:
+        raise _no_iperf(pair.source, done)
+    if done.returncode == LATE:
+        return Rated(why_not=f"iperf3 did not end within {_most(pair)} s")
+    return wire_rate(pair, done)
 
 
 def _last(done: Completed, otherwise: str) -> str:
@@ -112,7 +133,17 @@ _SERVER = """command -v iperf3 >/dev/null || exit 127
 setsid timeout {most} nice -n -20 iperf3 -s -1 -p {port} </dev/null >/dev/null 2>&1 &
 tries=0
 until grep -q ":{hexadecimal} .* 0A " /proc/net/tcp /proc/net/tcp6; do
-    tries=$((tries + 1)); [ $tries -lt 100 ] || exit 1; sleep 0.05
+    tries=$((tries + 1))
+    if [ $tries -ge 100 ]; then kill $! 2>/dev/null; exit 1; fi
+    sleep 0.05
+done
+echo $!
+"""
+# timeout(1) hands the signal on to the server; a process id may be another's by now
+_END = """tries=0
+while grep -qs iperf3 "/proc/$1/cmdline" && [ $tries -lt 100 ]; do
+    kill "$1" 2>/dev/null
+    tries=$((tries + 1)); sleep 0.05
 done
 """
 

@@ -24,6 +24,7 @@ from enos.netem import (
     reset,
     verdicts,
 )
+from enos.netem.rates import PORT
 from enos.remote import run_on
 from enos.testing.namespaces import NamespaceTestbed
 from enos.testing.recording import RecordingProgress
@@ -257,7 +258,7 @@ def test_everything_at_once_is_what_is_measured(
         assert abs(one.measured - one.asked) <= one.high - one.low, one
 
 
-REFUSED = "-p tcp --dport 15201 -j REJECT --reject-with tcp-reset"
+REFUSED = f"-p tcp --dport {PORT} -j REJECT --reject-with tcp-reset"
 RATED = NetworkConstraints(
     constraints=(
         ConstraintSpec(src="grp1", dst="grp2", rate=Rate.parse("20mbit")),
@@ -276,6 +277,7 @@ def test_a_rate_that_cannot_be_measured_is_one_bad_verdict_and_a_cut_link_none(
     said(net, 2, "sh", "-c", f"iptables -A INPUT {REFUSED}")
     try:
         found = verdicts(seen(net, plan, rates=True))
+        listening = said(net, 2, "cat", "/proc/net/tcp", "/proc/net/tcp6")
     finally:
         said(net, 2, "sh", "-c", f"iptables -D INPUT {REFUSED}")
         reset(net.testbed, net.shell, RecordingProgress())
@@ -287,6 +289,7 @@ def test_a_rate_that_cannot_be_measured_is_one_bad_verdict_and_a_cut_link_none(
     assert (cut.measured, cut.ok) == (None, True)
     assert cut.note == "not measured: no packet is to arrive"
     assert [one for one in found if not one.ok] == [refused]
+    assert f":{PORT:04X} " not in listening, "the server outlives its measurement"
 
 
 ENDS = {"node-1", "node-3"}

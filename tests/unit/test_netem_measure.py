@@ -209,6 +209,30 @@ def test_a_measurement_of_a_rate_that_fails_ends_no_other(
     assert [one.partition(": ")[2] for one in warnings] == [why, why]
 
 
+@pytest.mark.parametrize(
+    ("client", "ended"),
+    [
+        (Answer(stdout='{"error": "no route"}', returncode=1), 2),
+        (Answer(returncode=124), 2),
+        (late, 2),
+        (iperf(9.5e6), 0),
+    ],
+)
+def test_a_server_no_client_came_to_is_ended(
+    client: Answer | Callable[[Call], Answer], ended: int
+) -> None:
+    shell = RecordingShell()
+    shell.script("*python3*", trips(0.1))
+    shell.on("*sh -s*", stdout="4711\n")
+    shell.script("*iperf3 -J*", client)
+
+    measured(shell, NARROW)
+
+    kills = [call for call in shell.calls if 'kill "$1"' in call.stdin]
+    assert len(kills) == ended
+    assert all(call.line.endswith("'sh -s 4711'") for call in kills)
+
+
 def test_no_rate_is_measured_where_nothing_is_to_arrive() -> None:
     shell = RecordingShell()
     shell.script("*python3*", trips(None))
