@@ -16,6 +16,9 @@ from pydantic import (
 from enos.config.wording import kind_of, spellings
 from enos.units import Duration, Percent, Rate
 
+LEAST_BITS = 100
+"""Per second: slower yet, two packets last longer than the 32 bits tc gives a burst."""
+
 
 def _refuse_nothing(value: object) -> object:
     if isinstance(value, str | int | float) and not isinstance(value, bool):
@@ -27,6 +30,8 @@ def _rate(value: str | float) -> Rate:
     rate = Rate.parse(value)
     if not rate.bits:
         raise ValueError("a rate of 0 lets nothing through: leave it out for no limit")
+    if rate.bits < LEAST_BITS:
+        raise ValueError(f"`{value}` is below {LEAST_BITS}bit, the least that tc keeps")
     return rate
 
 

@@ -82,7 +82,8 @@ def _tree_faults(
 
 def _rate_faults(shaping: Shaping, said: Sequence[str]) -> Iterator[str]:
     rate = shaping.rate or Rate.parse(UNLIMITED)
-    asked = (rate.bits, rate.bits, shaping.burst, shaping.burst)
+    kept = int(rate.bits) // 8 * 8  # in whole bytes per second (tc_ratespec)
+    asked = (kept, kept, shaping.burst, shaping.burst)
     for name, word, wanted in zip(HTB, said, asked, strict=True):
         found = _size(word) if "burst" in name else Rate.parse(word).bits
         if abs(found - wanted) > _CLOSE[name] * wanted:
