@@ -101,7 +101,7 @@ def test_hosts_heal_within_the_lease_when_enos_is_killed(
     assert experiment.changed.exists()
     time.sleep(LEASE + 15)
 
-    tc = (str(ENOS), "--env", str(experiment.path), "tc", "--plan")
+    tc = (str(ENOS), "--env", str(experiment.path), "tc")
     subprocess.run(tc, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
 
     assert not experiment.changed.exists()
