@@ -17,6 +17,7 @@ PROGRAMS = (
     ("ssh-keygen", "openssh-client"),
     ("ip", "iproute2"),
 )
+SBIN = "/usr/sbin:/usr/local/sbin:/sbin"
 START_SECONDS = 60.0
 ADD_TO_GROUP = "run `sudo usermod --append --groups docker $USER` and log in again"
 
@@ -59,7 +60,9 @@ def ensure(
     """
     _need_programs(shell, progress, step, machine)
     answer = ask(shell)
-    if answer is None:
+    # A client alone, whatever it talks to elsewhere, is no Docker of this machine.
+    alone = answer is not None and not answer.ok and machine.root and _no_daemon()
+    if answer is None or alone:
         _install(shell, progress, step, machine)
         answer = ask(shell)
     if answer is None or not answer.ok:
@@ -69,6 +72,10 @@ def ensure(
 def missing_programs() -> dict[str, str]:
     """Return the programs this provider starts that are not here → their packages."""
     return {name: package for name, package in PROGRAMS if shutil.which(name) is None}
+
+
+def _no_daemon() -> bool:
+    return all(shutil.which("dockerd", path=path) is None for path in (None, SBIN))
 
 
 def _need_programs(

@@ -34,7 +34,11 @@ class Debian:
         """Return the packages apt-get was asked for, and what was printed."""
         done = subprocess.run(
             ["/bin/sh", str(SCRIPT), *packages],
-            env={"PATH": str(self.bin), "OS_RELEASE": str(self.release)},
+            env={
+                "PATH": str(self.bin),
+                "SBIN": str(self.bin),
+                "OS_RELEASE": str(self.release),
+            },
             capture_output=True,
             text=True,
             check=True,
@@ -58,8 +62,14 @@ def test_nothing_is_asked_of_apt_when_nothing_is_missing(tmp_path: Path) -> None
 
 def test_a_docker_from_elsewhere_is_kept(tmp_path: Path) -> None:
     machine = Debian(tmp_path, name="debian", known="docker-cli")
-    machine.program("docker", "exit 0")
+    machine.program("dockerd", "exit 0")
     assert machine.install("docker.io", "ipset") == (["ipset"], "")
+
+
+def test_a_client_of_docker_alone_is_no_docker(tmp_path: Path) -> None:
+    machine = Debian(tmp_path, name="debian")
+    machine.program("docker", "exit 0")
+    assert machine.install("docker.io") == (["docker.io"], "")
 
 
 @pytest.mark.parametrize(

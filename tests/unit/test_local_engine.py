@@ -18,7 +18,7 @@ DENIED = Answer(stderr="permission denied while trying to connect", returncode=1
 
 @pytest.fixture(autouse=True)
 def _all_programs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr("shutil.which", lambda name, path=None: f"/usr/bin/{name}")
 
 
 def missing(call: Call) -> Answer:
@@ -48,6 +48,15 @@ def test_root_on_debian_gets_docker_installed_and_started() -> None:
     assert "docker-cli" not in lines
     assert "setsid -f" in lines
     assert len(progress.decisions) == 2
+
+
+def test_a_client_without_a_daemon_gets_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda name, path=None: path and None)
+    monkeypatch.setattr(engine, "missing_programs", dict)
+    shell = RecordingShell()
+    shell.script(VERSION, DOWN, DOWN, UP)
+    ensure(shell, ROOT)
+    assert "--no-install-recommends docker.io" in "\n".join(shell.lines)
 
 
 def test_the_client_is_installed_too_where_it_is_a_package_of_its_own() -> None:
