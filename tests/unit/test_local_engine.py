@@ -18,7 +18,7 @@ DENIED = Answer(stderr="permission denied while trying to connect", returncode=1
 
 @pytest.fixture(autouse=True)
 def _all_programs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shutil.which", lambda name, path=None: f"/usr/bin/{name}")
+    monkeypatch.setattr("shutil.which", lambda name, **_: f"/usr/bin/{name}")
 
 
 def missing(call: Call) -> Answer:
@@ -51,7 +51,7 @@ def test_root_on_debian_gets_docker_installed_and_started() -> None:
 
 
 def test_a_client_without_a_daemon_gets_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shutil.which", lambda name, path=None: path and None)
+    monkeypatch.setattr("shutil.which", lambda _, **__: None)
     monkeypatch.setattr(engine, "missing_programs", dict)
     shell = RecordingShell()
     shell.script(VERSION, DOWN, DOWN, UP)
