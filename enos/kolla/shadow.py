@@ -109,6 +109,13 @@ PATCHES: tuple[Patch, ...] = (
         " its worker, and no guest is scheduled for minutes",
     ),
     Patch(
+        file="roles/nova-cell/tasks/config.yml",
+        old="      register: hypervisors\n",
+        new="      register: hypervisors\n"
+        "      until: hypervisors is success\n      retries: 30\n      delay: 2\n",
+        why="nova-api was started just before: a load balancer does not know it yet",
+    ),
+    Patch(
         file="roles/neutron/handlers/main.yml",
         old="- name: Restart neutron-periodic-worker container\n",
         new=f"{AWAIT_RPC}\n- name: Restart neutron-periodic-worker container\n",
@@ -174,14 +181,14 @@ def _roles(shadow: Shadow, original: Path, place: Path) -> None:
     replaced |= {"module-load"} if shadow.without_modules else set()
     patched = {Path(p.file).parts[1] for p in PATCHES if p.file.startswith("roles/")}
     for role in original.iterdir():
-        if role.name in patched:
+        if role.name == CELL:
+            _overlay(role, OVERLAY / "roles" / CELL, place / CELL)
+        elif role.name in patched:
             shutil.copytree(role, place / role.name)
         elif role.name in replaced:
             shutil.copytree(OVERLAY / "roles" / role.name, place / role.name)
             if (role / "defaults").is_dir():
                 (place / role.name / "defaults").symlink_to(role / "defaults")
-        elif role.name == CELL:
-            _overlay(role, OVERLAY / "roles" / CELL, place / CELL)
         else:
             (place / role.name).symlink_to(role)
 
