@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
@@ -349,17 +349,20 @@ def test_only_what_the_database_refuses_counts_as_refused(station: Station) -> N
 def test_a_write_that_conflicts_refuses_what_conflicts_and_no_more(
     station: Station,
 ) -> None:
-    bare = {"user": "enos", "password": PASSWORD, "database": "enos"}
-    writer = Writer(host="x", url=station.database.url, **bare)
+    # Beside text no answer tells of all measures: not in the database of the others.
+    database = replace(station.database, name="mixed")
+    database.ensure()
+    bare = {"user": "enos", "password": PASSWORD, "database": database.name}
+    writer = Writer(host="x", url=database.url, **bare)
     now = time.time()
-    station.database.write([f'mixed,host=x value="text" {round(now * 1000)}'])
+    database.write([f'mixed,host=x value="text" {round(now * 1000)}'])
 
     writer.take(now, [Sample("mixed", n, "B", f"i{n}") for n in range(3)])
     writer.take(now, [Sample("sound", n, "B", f"i{n}") for n in range(4)])
     writer.send()
 
     assert (writer.waiting, writer.refused) == (0, 3)
-    assert len(query(station.database, measures=["sound"])) == 4
+    assert len(query(database, measures=["sound"])) == 4
 
 
 def test_grafana_gets_a_row_for_each_thing_that_happened(station: Station) -> None:
