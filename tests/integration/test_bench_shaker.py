@@ -209,7 +209,8 @@ def test_a_program_that_is_missing_is_a_gap_before_the_run(
 
 
 KILLED = """
-import pickle, sys
+import pickle, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # as nohup has it
 from enos.bench import environment, rally
 from enos.bench.host import Bench
 from enos.bench.shaker.execution import Traffic

@@ -48,6 +48,8 @@ def main(folder: Path) -> None:
     """Play the folder's scenario unless it was played before."""
     if os.getpgrp() != os.getpid():  # sshd has made it the leader already
         os.setpgrp()
+    # Whoever started enos may ignore it, as nohup and shells in the background do.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     lock = (folder / "lock").open("w")
     _take(lock.fileno())
     threading.Thread(target=_heartbeat, daemon=True).start()
