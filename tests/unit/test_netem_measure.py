@@ -256,4 +256,4 @@ def test_more_probes_may_be_asked_for_where_a_share_is_small() -> None:
 
     measure(pairs, BED, shell, RecordingProgress(), most=20_000)
 
-    assert "10001,10.0.0.2" in shell.lines[0]
+    assert any("10001,10.0.0.2" in line for line in shell.lines)
