@@ -1,14 +1,19 @@
-"""Testbeds that only exist to be configured."""
+"""Testbeds that only exist to be configured, and experiments of one that is had."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
 from pydantic import Field
 
+from enos import plugins
 from enos.demand import Demand
+from enos.phases.session import Session, Workshop, phase, starting
 from enos.provider import Check, Provider, ProviderSettings
 from enos.testbed import Testbed
+from enos.testing import FakeProvider, RecordingProgress, RecordingShell
 
 
 class Paper(Provider):
@@ -59,3 +64,30 @@ class Written(Paper):
 def providers() -> Mapping[str, type[Provider]]:
     """`local` counts machines, `static` writes them out."""
     return {"local": Counted, "static": Written}
+
+
+@pytest.fixture
+def machines_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str, RecordingShell], AbstractContextManager[Session]]:
+    """Open the experiment of a file's text, its fake machines up, by a shell."""
+    monkeypatch.setattr(plugins, "providers", lambda: {"fake": FakeProvider})
+    monkeypatch.setattr(plugins, "provider", lambda _: FakeProvider)
+
+    @contextmanager
+    def opened(text: str, shell: RecordingShell) -> Iterator[Session]:
+        file = tmp_path / "demo.yml"
+        file.write_text(text)
+        workshop = Workshop(
+            progress=RecordingProgress(),
+            where=tmp_path,
+            cache=tmp_path / "cache",
+            shell=lambda _: shell,
+        )
+        with starting(file, None, workshop) as session:
+            with phase(session, "up") as running:
+                testbed = running.session.provider.acquire(session.experiment.demand)
+                running.session.save(testbed=testbed)
+            yield session
+
+    return opened

@@ -1,18 +1,19 @@
 """Kolla's VIPs are where the hosts say; what tunnels in user space escape is told."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 import pytest
 
-from enos import netem, plugins
+from enos import netem
 from enos.errors import EmulationError
 from enos.phases import deployed, network, tc
-from enos.phases.session import Session, Workshop, phase, starting
-from enos.testing import FakeProvider, RecordingProgress, RecordingShell
+from enos.phases.session import Session, phase
+from enos.testing import RecordingProgress, RecordingShell
 from enos.testing.recording import Answer, Call
 
+Opener = Callable[[str, RecordingShell], AbstractContextManager[Session]]
 FILE = """\
 provider: {type: fake}
 topology:
@@ -84,27 +85,14 @@ class Hosts(RecordingShell):
 
 @pytest.fixture
 def hosts(monkeypatch: pytest.MonkeyPatch) -> Hosts:
-    monkeypatch.setattr(plugins, "providers", lambda: {"fake": FakeProvider})
-    monkeypatch.setattr(plugins, "provider", lambda _: FakeProvider)
     monkeypatch.setattr("enos.netem.act._check", lambda *_: None)
     monkeypatch.setattr(deployed, "SETTLING", 1)
     return Hosts()
 
 
 @pytest.fixture
-def session(tmp_path: Path, hosts: Hosts) -> Iterator[Session]:
-    file = tmp_path / "demo.yml"
-    file.write_text(FILE)
-    workshop = Workshop(
-        progress=RecordingProgress(),
-        where=tmp_path,
-        cache=tmp_path / "cache",
-        shell=lambda _: hosts,
-    )
-    with starting(file, None, workshop) as session:
-        with phase(session, "up") as running:
-            testbed = running.session.provider.acquire(session.experiment.demand)
-            running.session.save(testbed=testbed)
+def session(machines_up: Opener, hosts: Hosts) -> Iterator[Session]:
+    with machines_up(FILE, hosts) as session:
         configured(session)
         yield session
 

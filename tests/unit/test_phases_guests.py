@@ -1,37 +1,24 @@
 """The image of the guests is had before a deployment, not an hour later."""
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from types import SimpleNamespace
 
 import pytest
 
-from enos import plugins
 from enos.cloud import standard
 from enos.errors import ImageError
 from enos.phases import guests, install, metrics
-from enos.phases.session import Session, Workshop, phase, starting
-from enos.testing import FakeProvider, RecordingProgress, RecordingShell
+from enos.phases.session import Session
+from enos.testing import RecordingShell
 
+Opener = Callable[[str, RecordingShell], AbstractContextManager[Session]]
 FILE = "provider: {type: fake}\nresources: {any: {control: 1, compute: 1}}\n"
 
 
 @pytest.fixture(name="session")
-def _session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
-    monkeypatch.setattr(plugins, "providers", lambda: {"fake": FakeProvider})
-    monkeypatch.setattr(plugins, "provider", lambda _: FakeProvider)
-    file = tmp_path / "demo.yml"
-    file.write_text(FILE)
-    workshop = Workshop(
-        progress=RecordingProgress(),
-        where=tmp_path,
-        cache=tmp_path / "cache",
-        shell=lambda _: RecordingShell(),
-    )
-    with starting(file, None, workshop) as session:
-        with phase(session, "up"):
-            demand = session.experiment.demand
-            session.save(testbed=session.provider.acquire(demand))
+def _session(machines_up: Opener) -> Iterator[Session]:
+    with machines_up(FILE, RecordingShell()) as session:
         yield session
 
 

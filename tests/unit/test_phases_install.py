@@ -1,11 +1,11 @@
 """What `enos os` says of an OpenStack after each of its commands."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
-from enos import plugins
 from enos.errors import PlaybookError
 from enos.kolla import brokers, site
 from enos.kolla import deployment as kolla
@@ -15,10 +15,11 @@ from enos.kolla.plan import Deployment, Installed, Place, Wish, plan_deployment
 from enos.kolla.releases import release
 from enos.kolla.stopping import UNWIRE
 from enos.phases import deployed, guests, install, metrics
-from enos.phases.session import Session, Workshop, phase, starting
-from enos.testing import FakeProvider, RecordingProgress, RecordingShell
+from enos.phases.session import Session
+from enos.testing import RecordingShell
 from enos.testing.recording import Answer, Call
 
+Opener = Callable[[str, RecordingShell], AbstractContextManager[Session]]
 FILE = "provider: {type: fake}\nresources: {any: {control: 1, compute: 1}}\n"
 SITE = "- {name: Apply role kolla_toolbox, hosts: all, roles: [{role: kolla_toolbox}]}"
 ABLE = Node(limits=True, modules=True, sysctl=True, openvswitch=True, kvm=True, cpus=4)
@@ -69,23 +70,8 @@ def _shell() -> RecordingShell:
 
 
 @pytest.fixture(name="session")
-def _session(
-    tmp_path: Path, shell: RecordingShell, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Session]:
-    monkeypatch.setattr(plugins, "providers", lambda: {"fake": FakeProvider})
-    monkeypatch.setattr(plugins, "provider", lambda _: FakeProvider)
-    file = tmp_path / "demo.yml"
-    file.write_text(FILE)
-    workshop = Workshop(
-        progress=RecordingProgress(),
-        where=tmp_path,
-        cache=tmp_path / "cache",
-        shell=lambda _: shell,
-    )
-    with starting(file, None, workshop) as session:
-        with phase(session, "up"):
-            demand = session.experiment.demand
-            session.save(testbed=session.provider.acquire(demand))
+def _session(machines_up: Opener, shell: RecordingShell) -> Iterator[Session]:
+    with machines_up(FILE, shell) as session:
         yield session
 
 

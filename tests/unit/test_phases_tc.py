@@ -2,13 +2,13 @@
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from enos import netem, plugins
+from enos import netem
 from enos.errors import ConfigError, EmulationError, StateError
 from enos.netem import (
     Backend,
@@ -20,11 +20,12 @@ from enos.netem import (
     commands,
 )
 from enos.phases import baseline, byhand, info, tc
-from enos.phases.session import Session, Workshop, phase, starting
-from enos.testing import FakeProvider, RecordingProgress, RecordingShell
+from enos.phases.session import Session, phase
+from enos.testing import RecordingProgress, RecordingShell
 from enos.testing.recording import Answer, Call
 from enos.units import Duration, GilbertElliott, Percent, Rate
 
+Opener = Callable[[str, RecordingShell], AbstractContextManager[Session]]
 FILE = """\
 provider: {type: fake}
 topology:
@@ -75,27 +76,14 @@ class Hosts(RecordingShell):
 
 @pytest.fixture
 def hosts(monkeypatch: pytest.MonkeyPatch) -> Hosts:
-    monkeypatch.setattr(plugins, "providers", lambda: {"fake": FakeProvider})
-    monkeypatch.setattr(plugins, "provider", lambda _: FakeProvider)
     # What hosts report is compared elsewhere; here they always do as told.
     monkeypatch.setattr("enos.netem.act._check", lambda *_: None)
     return Hosts()
 
 
 @pytest.fixture
-def session(tmp_path: Path, hosts: Hosts) -> Iterator[Session]:
-    file = tmp_path / "demo.yml"
-    file.write_text(FILE)
-    workshop = Workshop(
-        progress=RecordingProgress(),
-        where=tmp_path,
-        cache=tmp_path / "cache",
-        shell=lambda _: hosts,
-    )
-    with starting(file, None, workshop) as session:
-        with phase(session, "up") as running:
-            testbed = running.session.provider.acquire(session.experiment.demand)
-            running.session.save(testbed=testbed)
+def session(machines_up: Opener, hosts: Hosts) -> Iterator[Session]:
+    with machines_up(FILE, hosts) as session:
         yield session
 
 
