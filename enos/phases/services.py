@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from enos.state.directory import Directory, write_atomically
+from enos.state.directory import Directory, read_kept, write_atomically
 
 FILE = Path("metrics") / "services.json"
 
@@ -17,11 +17,7 @@ def remember(directory: Directory, told: Mapping[str, Sequence[str]]) -> None:
 
 def read(directory: Directory) -> Mapping[str, Sequence[str]]:
     """Return host → names of services; empty before OpenStack is deployed."""
-    try:
-        kept = json.loads((directory.path / FILE).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return {}
-    return kept if isinstance(kept, dict) else {}
+    return read_kept(directory.path / FILE)
 
 
 def forget(directory: Directory) -> None:

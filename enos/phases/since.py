@@ -4,10 +4,9 @@ import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from enos.metrics.plan import MonitoringPlan
-from enos.state.directory import Directory, write_atomically
+from enos.state.directory import Directory, read_kept, write_atomically
 
 FILE = Path("metrics") / "since.json"
 
@@ -18,7 +17,8 @@ def remember(directory: Directory, plan: MonitoringPlan) -> None:
     So they are with another interval: what was sampled every ten seconds has a gap
     after each sample for who expects one a second.
     """
-    kept, way = _kept(directory), {"url": plan.url, "interval": plan.interval}
+    kept = read_kept(directory.path / FILE)
+    way = {"url": plan.url, "interval": plan.interval}
     same = all(kept.get(key) == value for key, value in way.items())
     known, now = kept["hosts"] if same else {}, time.time()
     hosts = {one.host.name: known.get(one.host.name, now) for one in plan.hosts}
@@ -28,18 +28,10 @@ def remember(directory: Directory, plan: MonitoringPlan) -> None:
 
 def read(directory: Directory) -> Mapping[str, float]:
     """Return host → seconds since the epoch; empty when none was remembered."""
-    hosts: Mapping[str, float] = _kept(directory).get("hosts", {})
+    hosts: Mapping[str, float] = read_kept(directory.path / FILE).get("hosts", {})
     return hosts
 
 
 def forget(directory: Directory) -> None:
     """Begin anew: the measures are removed; harmless when repeated."""
     (directory.path / FILE).unlink(missing_ok=True)
-
-
-def _kept(directory: Directory) -> dict[str, Any]:
-    try:
-        kept = json.loads((directory.path / FILE).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return {}
-    return kept if isinstance(kept, dict) else {}

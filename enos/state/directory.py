@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from enos.errors import StateError
 from enos.state.journal import Journal
@@ -157,6 +158,15 @@ def write_atomically(path: Path, text: str, *, mode: int = 0o644) -> None:
     except OSError as failed:  # a full disk: write(2) does not say of which file
         draft.unlink(missing_ok=True)
         raise OSError(failed.errno, failed.strerror, str(path)) from failed
+
+
+def read_kept(path: Path) -> dict[str, Any]:
+    """Return the JSON object a file keeps; empty without one that can be read."""
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return kept if isinstance(kept, dict) else {}
 
 
 def for_experiment(file: Path, where: Path) -> Directory:
