@@ -24,7 +24,7 @@ from enos.netem.userspace import (
 
 FOLDER = "/run/enos-netem"
 UNIT = "enos-netem"
-DAEMON = "delayd.py"
+DAEMON, KEEPER = "delayd.py", "keeper.sh"
 _END = "END-OF-FILE-BY-ENOS"
 
 
@@ -56,11 +56,11 @@ class HostCommands:
 
     @property
     def text(self) -> str:
-        """Return files and commands for people to read; the daemon by name only."""
+        """Return files and commands for people to read, without what is always so."""
         shown = [
             f"# file {FOLDER}/{name}\n{indent(content, '    ')}"
             for name, content in self.files
-            if name != DAEMON
+            if name not in (DAEMON, KEEPER)
         ]
         return "".join(shown) + "\n".join(self.steps) + "\n"
 
@@ -136,6 +136,7 @@ def _queue_files(
     ]
     return [
         (DAEMON, standalone(DAEMON)),
+        (KEEPER, host_script('keep "$1"')),
         ("classes.json", lanes(several) + "\n"),
         ("sources.ipset", ipset_lines(several)),
         *((name, lines) for name, lines in tables if lines),
@@ -165,6 +166,7 @@ def host_script(*calls: str) -> str:
     names = {
         "FOLDER": FOLDER,
         "DAEMON": DAEMON,
+        "KEEPER": KEEPER,
         "UNIT": UNIT,
         "CHAIN": CHAIN,
         "PREFIX": SET_PREFIX,

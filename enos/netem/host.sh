@@ -1,6 +1,6 @@
 # What a host does to make, check and remove its part of an emulated network.
-# Sent to `sh -s` after the assignments of FOLDER, DAEMON, UNIT, CHAIN, PREFIX, HANDLE,
-# and before the calls. Only what carries one of these names is ever removed.
+# Sent to `sh -s` after the assignments of FOLDER, DAEMON, KEEPER, UNIT, CHAIN, PREFIX and
+# HANDLE, and before the calls. Only what carries one of these names is ever removed.
 set -eu
 umask 077
 PATH=$PATH:/usr/sbin:/sbin
@@ -12,16 +12,21 @@ alone() {
     flock -w 100 9
 }
 
-daemon_pid() {
-    pid=$(cat "$FOLDER/pid" 2>/dev/null) || return 1
-    grep -qs "$DAEMON" "/proc/$pid/cmdline" && echo "$pid"
+# Of the keeper and the daemon, whichever lives: each notes its number in a file.
+alive() {
+    for name in keeper pid; do
+        number=$(cat "$FOLDER/$name" 2>/dev/null) || continue
+        if grep -qs "$FOLDER/" "/proc/$number/cmdline"; then return 0; fi
+    done
+    return 1
 }
 
+# The keeper leads a process group of its own.
 stop_daemon() {
-    pid=$(daemon_pid) || return 0
-    kill "$pid" 2>/dev/null || return 0
+    alive || return 0
+    kill -- "-$(cat "$FOLDER/keeper")" 2>/dev/null || return 0
     tries=0
-    while grep -qs "$DAEMON" "/proc/$pid/cmdline" && [ $tries -lt 100 ]; do
+    while alive && [ $tries -lt 100 ]; do
         tries=$((tries + 1))
         sleep 0.05
     done
@@ -89,13 +94,35 @@ own() {
 }
 
 start_daemon() {
-    python=$(command -v python3)
-    set -- "$python" "$FOLDER/$DAEMON" "$FOLDER/classes.json" "$FOLDER/pid"
+    set -- "$(command -v sh)" "$FOLDER/$KEEPER" "$(command -v python3)"
     if [ -d /run/systemd/system ] && command -v systemd-run >/dev/null; then
-        systemd-run --quiet --collect --unit "$UNIT" "$@" 9<&-
+        systemctl stop "$UNIT" 2>/dev/null || true # the one before, still ending
+        # The keeper outlives a daemon that the kernel ends for want of memory.
+        systemd-run --quiet --collect --unit "$UNIT" --property OOMPolicy=continue \
+            "$@" 9<&-
     else
-        env -i PATH="$PATH" setsid "$@" </dev/null >"$FOLDER/log" 2>&1 9<&- &
+        env -i PATH="$PATH" setsid "$@" </dev/null >/dev/null 2>&1 9<&- &
     fi
+}
+
+# What the keeper does: whenever the daemon dies, note it and start it again, since links
+# are half shaped meanwhile; when that does not help, free the host of all of it.
+keep() { # PYTHON
+    cd "$FOLDER"
+    echo $$ >keeper
+    deaths=0
+    while [ $deaths -lt 3 ]; do
+        code=0
+        "$1" "$FOLDER/$DAEMON" classes.json pid >>log 2>&1 || code=$?
+        deaths=$((deaths + 1))
+        echo "$(date -u +%Y-%m-%dT%H:%M:%SZ), exit code $code" >>deaths
+    done
+    alone
+    noted=$(cat deaths)
+    rm keeper
+    clear_all
+    mkdir -p "$FOLDER"
+    echo "$noted" >"$FOLDER/deaths"
 }
 
 await_queues() {
@@ -103,7 +130,7 @@ await_queues() {
     for queue in "$@"; do
         until grep -qs "^ *$queue " $QUEUES; do
             tries=$((tries + 1))
-            if [ $tries -gt 200 ]; then
+            if [ $tries -gt 200 ] || [ -s "$FOLDER/deaths" ]; then
                 echo "the delay daemon does not read queue $queue" >&2
                 cat "$FOLDER/log" >&2 || true
                 exit 4
@@ -135,6 +162,8 @@ report() {
         command -v $tables >/dev/null || continue
         $tables -w -t raw -S 2>/dev/null | grep -e "$CHAIN" || true
     done
+    echo "[deaths]"
+    cat "$FOLDER/deaths" 2>/dev/null || true
     echo "[end]"
 }
 

@@ -46,7 +46,7 @@ def faults(told: HostCommands, report: str) -> tuple[str, ...]:
     said = _sections(report)
     if "end" not in said:
         return ("the report of the host ends early",)
-    found: list[str] = []
+    found = list(_death_faults(said["deaths"].splitlines()))
     for device, several in told.trees:
         text = said.get(f"tree {device}", "")
         found += _tree_faults(device, several, text, told.backend)
@@ -184,12 +184,22 @@ def _asked(shaping: Shaping) -> dict[str, float]:
     return asked | {f"gemodel {name}": share.value for name, share in shares.items()}
 
 
+def _death_faults(deaths: Sequence[str]) -> Iterator[str]:
+    """Yield how often the daemon died; what is left of it differs by itself."""
+    if deaths:
+        times = "once" if len(deaths) == 1 else f"{len(deaths)} times"
+        yield (
+            f"the delay daemon died {times} since it was told, last at {deaths[-1]}: "
+            "packets passed undelayed meanwhile"
+        )
+
+
 def _queue_faults(told: HostCommands, said: Mapping[str, str]) -> Iterator[str]:
     lines = said.get("queues", "").splitlines()
     bound = {int(line.split()[0]) for line in lines if line.strip()}
     for queue in told.queues:
         if queue.number not in bound:
-            yield f"the delay daemon died: nobody reads queue {queue.number}"
+            yield f"the delay daemon is gone: nobody reads queue {queue.number}"
     if said.get("classes", "").strip() != lanes(told.queues):
         yield "the delay daemon was given other quantities than planned"
     sets: dict[str, set[Address]] = {}

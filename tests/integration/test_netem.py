@@ -214,16 +214,47 @@ def test_commands_cut_short_by_a_lost_connection_leave_nothing(
         assert said(net, 0, "sh", "-c", STATE) == before
 
 
-def test_a_delay_daemon_that_died_is_noticed_and_traffic_still_flows(
+KILL = """daemon=$(cat /run/enos-netem/pid)
+kill -9 $daemon
+until grep -qs . /run/enos-netem/deaths &&
+    [ "$(cat /run/enos-netem/pid 2>&1)" != $daemon ]; do
+    sleep 0.05
+done"""
+
+BARE = "until [ $(ls /run/enos-netem) = deaths ]; do sleep 0.1; done"
+
+
+def test_a_delay_daemon_that_died_is_started_again_and_its_death_is_named(
     net: NamespaceTestbed, plan: EmulationPlan
 ) -> None:
+    baseline = seen(net, plan, rates=False)
     shape(net, plan, Backend.USER_SPACE)
-    said(net, 0, "sh", "-c", "kill -9 $(cat /run/enos-netem/pid); sleep 0.2")
+    said(net, 0, "timeout", "20", "sh", "-c", KILL)
 
-    with pytest.raises(EmulationError, match=r"node-1.*daemon died"):
+    with pytest.raises(EmulationError, match=r"node-1.*daemon died once") as found:
         check(plan, net.testbed, net.shell, backend=Backend.USER_SPACE)
 
+    assert len(found.value.details.splitlines()) == 1, "all else is as planned"
+    require(verdicts(seen(net, plan, rates=False), baseline))
+    shape(net, plan, Backend.USER_SPACE)  # checks, too
+
+
+def test_a_delay_daemon_that_cannot_live_leaves_its_host_bare(
+    net: NamespaceTestbed, plan: EmulationPlan
+) -> None:
+    before = said(net, 0, "sh", "-c", STATE)
+    shape(net, plan, Backend.USER_SPACE)
+    for _ in range(3):
+        said(net, 0, "timeout", "20", "sh", "-c", KILL)
+    said(net, 0, "timeout", "20", "sh", "-c", BARE)
+
+    with pytest.raises(EmulationError, match=r"node-1.*daemon died 3 times"):
+        check(plan, net.testbed, net.shell, backend=Backend.USER_SPACE)
+
+    assert said(net, 0, "sh", "-c", STATE).split() == [*before.split(), "enos-netem"]
     assert "1/1/0%" in said(net, 0, "sh", "-c", "fping -c1 -t500 10.99.0.3 2>&1")
+    reset(net.testbed, net.shell, RecordingProgress())
+    assert said(net, 0, "sh", "-c", STATE) == before
 
 
 EVERYTHING = ConstraintSpec(

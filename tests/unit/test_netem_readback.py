@@ -178,7 +178,7 @@ def report_of(told: HostCommands) -> str:
         rules.append(
             f"-A PREROUTING -m set --match-set enos-all-{version} src -j ENOS-NETEM"
         )
-    return "\n".join([*lines, "[chains]", *rules, "[end]", ""])
+    return "\n".join([*lines, "[chains]", *rules, "[deaths]", "[end]", ""])
 
 
 @pytest.mark.parametrize("backend", list(Backend))
@@ -210,7 +210,9 @@ def test_a_host_that_does_as_told_has_no_faults(backend: Backend) -> None:
         (Backend.NETEM, '"delay": 0.025', '"delay": 0.02', "is not 25ms"),
         (Backend.NETEM, "[end]", "", "ends early"),
         (Backend.USER_SPACE, "rate 12345Kbit", "rate 9Mbit", "has rate 9Mbit instead"),
-        (Backend.USER_SPACE, "57424  2", "1  2", "the delay daemon died"),
+        (Backend.USER_SPACE, "57424  2", "1  2", "the delay daemon is gone"),
+        (Backend.USER_SPACE, "[deaths]\n", "[deaths]\nat noon\n", "died once since"),
+        (Backend.NETEM, "[deaths]\n", "[deaths]\n1\nat 2\n", "died 2 times"),
         (Backend.USER_SPACE, "25000", "2500", "other quantities than planned"),
         (Backend.USER_SPACE, "[classes]", "[none]", "other quantities than planned"),
         (Backend.USER_SPACE, "-j NFQUEUE", "-j DROP", "rule that fills queue 57424"),
