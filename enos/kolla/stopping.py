@@ -38,6 +38,12 @@ UNWIRE = """\
 set -e
 wire=$1
 shift
+unit=/etc/systemd/system/enos-bridges.service
+if test -e $unit; then
+    systemctl --quiet disable --now enos-bridges
+    rm -f $unit /usr/local/sbin/enos-bridges
+    systemctl daemon-reload
+fi
 for bridge; do # a TAP device of the switch outlives it; what is no TAP is not its
     test ! -e "/sys/class/net/$bridge/tun_flags" || ip link delete "$bridge"
 done
@@ -51,7 +57,7 @@ test ! -e "/sys/class/net/$wire-0" || ip link delete "$wire-0"
 ip link delete "$wire"
 """
 """POSIX shell, run as root; takes the name of the bridge `bridges.sh` made and those of
-the switch's."""
+the switch's. Takes away its unit, too."""
 
 SWITCHES = ("ovs-netdev", "br-int", "br-tun")
 """Open vSwitch's devices in user space: its datapath's, and Neutron's bridges."""

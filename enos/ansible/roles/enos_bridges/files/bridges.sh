@@ -3,8 +3,10 @@
 # Gives the external bridges that exist the user-space datapath, and puts DEVICE and
 # its ADDRESS on the bridge TUNNEL, with WIRE, a bridge of the kernel, in between. Prints
 # "changed" when it did something. Fails while the switch does not answer; may then be
-# run again.
+# run again. What a boot takes away, a unit of systemd then makes again.
 set -eu
+KEPT=/usr/local/sbin/enos-bridges
+UNIT=/etc/systemd/system/enos-bridges.service
 vsctl() { docker exec openvswitch_vswitchd ovs-vsctl --timeout=30 "$@"; }
 
 for bridge in $(echo "$1" | tr , ' '); do
@@ -40,7 +42,31 @@ lay_wire() {
     done
 }
 
+# Kept as a program that runs when Docker does, until the switch answers.
+keep() {
+    test -d /run/systemd/system && test "$0" != "$KEPT" || return 0
+    cmp -s "$0" "$KEPT" && grep -qsxF "ExecStart=$KEPT $*" "$UNIT" && return 0
+    install -m 755 "$0" "$KEPT"
+    cat >"$UNIT" <<END
+[Unit]
+Description=Bridges of Open vSwitch in user space, as enos makes them
+After=docker.service
+StartLimitIntervalSec=0
+[Service]
+Type=oneshot
+ExecStart=$KEPT $*
+Restart=on-failure
+RestartSec=2
+[Install]
+WantedBy=multi-user.target
+END
+    systemctl daemon-reload
+    systemctl --quiet enable "${UNIT##*/}"
+    echo changed
+}
+
 test "$3" = - && exit 0
+keep "$@"
 if ! ip -o address show dev "$2" 2>/dev/null | grep -qF " $4 "; then
     port=$3
     if test "$5" != -; then
