@@ -1,6 +1,7 @@
 """The script that moves bridges to user space, before a switch that is a stand-in."""
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from importlib.resources import as_file, files
@@ -13,6 +14,8 @@ from enos.kolla.stopping import UNWIRE
 from enos.kolla.tunnels import TUNNEL_BRIDGE, WIRE, WIRED
 
 pytestmark = pytest.mark.integration
+
+KEPT = "/usr/local/sbin/enos-bridges"
 
 SWITCH = """#!/bin/sh
 # docker exec openvswitch_vswitchd ovs-vsctl --timeout=N COMMAND ARGUMENTS…
@@ -38,13 +41,14 @@ def switch(tmp_path: Path) -> Path:
 
 
 def move(
-    switch: Path, *args: str, place: tuple[str, ...] = ()
+    switch: Path, *args: str, place: tuple[str, ...] = (), stdin: str = ""
 ) -> "subprocess.CompletedProcess[str]":
     script = files("enos") / "ansible" / "roles" / "enos_bridges" / "files"
     with as_file(script / "bridges.sh") as path:
         return subprocess.run(
             [*place, "/bin/sh", str(path), *args],
             env={"PATH": f"{switch.parent}:/usr/sbin:/usr/bin:/sbin:/bin"},
+            input=stdin,
             capture_output=True,
             text=True,
             check=False,
@@ -142,6 +146,49 @@ def test_tunnels_pass_a_bridge_of_the_kernel_until_it_is_taken_away(
         check=True,
     )
     assert WIRE not in rules.stdout
+
+
+# With folders of its own for what systemd and the script keep.
+BOOTS = f"""set -e
+for folder in /run /etc/systemd/system /usr/local/sbin; do
+    mount -t tmpfs none $folder
+done
+mkdir /run/systemd /run/systemd/system
+"$@"
+"$@"
+cat /etc/systemd/system/enos-bridges.service
+ip link delete {WIRE}; ip link delete {WIRED}; ip address add 192.0.2.7/24 dev eth2
+$(sed -n s/ExecStart=//p /etc/systemd/system/enos-bridges.service)
+ip -o address show dev {WIRED}
+cat >/run/unwire
+"$1" /run/unwire {WIRE}
+ls /etc/systemd/system /usr/local/sbin
+"""
+
+
+def test_what_a_boot_takes_away_is_made_again_by_a_unit_until_it_is_removed(
+    switch: Path, place: tuple[str, ...]
+) -> None:
+    systemctl = switch.with_name("systemctl")
+    systemctl.write_text('#!/bin/sh\necho "$*" >>"$0.asked"\n')
+    systemctl.chmod(0o755)
+    boots = (*place, "unshare", "--mount", "sh", "-c", BOOTS, "-")
+
+    done = move(
+        switch, "br-ex", WIRED, "eth2", "192.0.2.7/24", WIRE, place=boots, stdin=UNWIRE
+    )
+
+    assert done.returncode == 0, done.stderr
+    first, unit, rest = re.split(r"(?s)(\[Unit\].*target\n)", done.stdout)
+    assert first == "changed\nchanged\n", "the second time it is as it should be"
+    assert f"ExecStart={KEPT} br-ex {WIRED} eth2 192.0.2.7/24 {WIRE}\n" in unit
+    changed, _, left = rest.partition("\n")
+    assert changed == "changed"
+    assert " 192.0.2.7/24 " in left
+    assert left.endswith("/etc/systemd/system:\n\n/usr/local/sbin:\n")
+    asked = bridge(systemctl, "asked").read_text().splitlines()
+    assert asked[:2] == ["daemon-reload", "--quiet enable enos-bridges.service"]
+    assert asked[2:] == ["--quiet disable --now enos-bridges", "daemon-reload"]
 
 
 @pytest.mark.parametrize("laid", ["bridge", "bridge and pair"])
