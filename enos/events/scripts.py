@@ -132,7 +132,7 @@ def _emulation(before: Emulation | None, after: Emulation | None) -> Iterator[Ho
         return
     told = after.commands if after else None
     shown = told.text if told else "# no emulation\n"
-    script = ("network.sh", emulated(told))
+    script = ("network.sh", told.changing_script if told else emulated(None))
     yield HostTask(files=(script,), steps=("emulate",), shown=shown)
 
 

@@ -24,7 +24,7 @@ from enos.netem.userspace import (
 
 FOLDER = "/run/enos-netem"
 UNIT = "enos-netem"
-DAEMON, KEEPER = "delayd.py", "keeper.sh"
+PROGRAMS = DAEMON, KEEPER = "delayd.py", "keeper.sh"
 _END = "END-OF-FILE-BY-ENOS"
 
 
@@ -60,7 +60,7 @@ class HostCommands:
         shown = [
             f"# file {FOLDER}/{name}\n{indent(content, '    ')}"
             for name, content in self.files
-            if name not in (DAEMON, KEEPER)
+            if name not in PROGRAMS
         ]
         return "".join(shown) + "\n".join(self.steps) + "\n"
 
@@ -69,6 +69,27 @@ class HostCommands:
         """Return the sh script that clears, applies and, on failure, clears again."""
         files = map(_write, self.files)
         return host_script("all_or_nothing", *files, *self.steps, "complete=yes")
+
+    @property
+    def changing_script(self) -> str:
+        """Return the sh script that goes over from what the host emulates now.
+
+        In user space links are not bare meanwhile, and packets that are held stay so.
+        """
+        if not self.queues:
+            return self.script
+        numbers = " ".join(str(queue.number) for queue in self.queues)
+        # What runs is not overwritten.
+        kept = {
+            one: f"alive || {_write(one)}" for one in self.files if one[0] in PROGRAMS
+        }
+        calls = (
+            *("change", *(kept.get(one) or _write(one) for one in self.files)),
+            *(f"tree {device}" for device, _ in self.trees),
+            *("tell_daemon", f"await_classes {numbers}", "new_sets"),
+            *("rules 4 iptables", "rules 6 ip6tables", "old_sets", "forget_before"),
+        )
+        return host_script(_source("change.sh"), *calls, "complete=yes")
 
     @property
     def report_script(self) -> str:
@@ -173,5 +194,8 @@ def host_script(*calls: str) -> str:
         "HANDLE": HANDLE,
     }
     assigned = [f"{name}={value}" for name, value in names.items()]
-    functions = files("enos.netem").joinpath("host.sh").read_text(encoding="utf-8")
-    return "\n".join([*assigned, functions, *calls, ""])
+    return "\n".join([*assigned, _source("host.sh"), *calls, ""])
+
+
+def _source(name: str) -> str:
+    return files("enos.netem").joinpath(name).read_text(encoding="utf-8")

@@ -7,7 +7,8 @@ here (NFQNL_COPY_META), are put in order of their due time and sent back with a 
 Where packets are duplicated or corrupted, they come up whole.
 
 Usage: ``delayd.py CLASSES PIDFILE``, where CLASSES is a JSON list of objects: `queue`
-and what else `lane_of` names.
+and what else `lane_of` names. SIGHUP has it read again. What was read is written to the
+file `served` beside it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import errno
 import heapq
 import json
 import os
-import select
 import signal
 import socket
 import struct
@@ -42,15 +42,13 @@ from enos.netem.nfqueue import (
     verdict,
 )
 from enos.netem.precedence import hurry
+from enos.netem.sleeper import GRANULARITY, Sleeper
 
 NETLINK_NETFILTER = 12
 SOL_NETLINK, NETLINK_NO_ENOBUFS = 270, 5
 SO_RCVBUFFORCE = 33
 
 RECEIVE_BUFFER = 64 << 20
-GRANULARITY = 20e-6  # seconds; packets due within it leave together
-LATEST = 500e-6  # seconds; a longer oversleep was somebody else's doing
-MEMORY = 8  # wake-ups over which lateness is averaged
 BURST = 256  # packets read, or verdicts sent, before the other side has its turn
 BURST_BYTES = 1 << 16  # of verdicts in one message; more does not fit into a socket
 
@@ -118,7 +116,8 @@ class Lane:
         return b""
 
     def _changed(self, whole: bytes) -> bytes:
-        if self._corrupt is not None and self._corrupt.happens():
+        # Some came up without their content, before the classes were read again.
+        if whole and self._corrupt is not None and self._corrupt.happens():
             return turned(whole)
         return b""
 
@@ -129,6 +128,11 @@ class Lane:
         self._count += 1  # so that packets due at once leave in their order
         due = now + self._delays.draw()
         heapq.heappush(self._heap, (due, self._count, message, copy))
+
+    @property
+    def holds(self) -> bool:
+        """Tell whether packets wait."""
+        return bool(self._line or self._heap)
 
     def due(self) -> float:
         """Return when the next packet leaves, infinity when there is none."""
@@ -205,60 +209,90 @@ def sender() -> Callable[[bytes], None]:
     return send
 
 
-def connect(lanes: list[Lane]) -> socket.socket:
-    """Return a socket that reads all the queues; OSError when one cannot be had."""
+def connect() -> socket.socket:
+    """Return a socket for queues."""
     queues = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
     queues.bind((0, 0))
     queues.setsockopt(SOL_NETLINK, NETLINK_NO_ENOBUFS, 1)
     with contextlib.suppress(OSError):  # needs CAP_NET_ADMIN of the first namespace
         queues.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
-    for lane in lanes:
-        queues.send(binding(lane.queue, lane.flags, whole=lane.whole))
-        answer = queues.recv(4096)
-        code = -struct.unpack_from("=i", answer, 16)[0]
-        if code:
-            raise OSError(code, f"queue {lane.queue}: {os.strerror(code)}")
-    queues.setblocking(False)  # noqa: FBT003 (the name of the standard library)
     return queues
 
 
-class Sleeper:
-    """Waits for packets or for a time, and learns how late it wakes.
+def bind(queues: socket.socket, lane: Lane) -> None:
+    """Have the socket read the queue of a lane; OSError when it cannot."""
+    queues.send(binding(lane.queue, lane.flags, whole=lane.whole))
+    answer = queues.recv(4096)
+    code = -struct.unpack_from("=i", answer, 16)[0]
+    if code:
+        raise OSError(code, f"queue {lane.queue}: {os.strerror(code)}")
 
-    A processor that idles wakes some 50 to 300 microseconds late, both for a packet
-    and for a timer; what was learnt from the timers is taken off both.
+
+class Classes:
+    """The lanes of a file of classes, which may be read again while they are served.
+
+    Packets that lanes hold then leave when they are due, or sooner, with those that
+    came after them.
+
+    Attributes:
+        queues: the socket.
+        lanes: all that may hold packets.
+        by_queue: queue → where its packets go.
+
     """
 
-    def __init__(self, queues: socket.socket) -> None:
-        self._queues = queues
-        self.late = 0.0
+    def __init__(self, file: Path) -> None:
+        self.queues = connect()
+        self.lanes: list[Lane] = []
+        self.by_queue: dict[int, Lane] = {}
+        self._file = file
+        self._send: Callable[[bytes], None] | None = None
+        for lane in self._read():
+            bind(self.queues, lane)
+            self.by_queue[lane.queue] = lane
+        self.queues.setblocking(False)  # noqa: FBT003 (the name of the standard library)
+        self._serve()
 
-    def sleep(self, due: float) -> float:
-        """Sleep until that time or a packet; return when it came, 0 for none."""
-        began = time.monotonic()
-        wait = None if due == float("inf") else max(0.0, due - began - self.late)
-        ready, _, _ = select.select([self._queues], [], [], wait)
-        ended = time.monotonic()
-        if ready:
-            slept = ended - began > GRANULARITY
-            return ended - self.late if slept else ended
-        if wait:
-            over = min(LATEST, ended - began - wait)
-            self.late += (over - self.late) / MEMORY
-        return 0.0
+    def again(self, *_: object) -> None:
+        """Take over what the file says now; one that is not there any more stays.
+
+        Called between any two steps of `serve`: what those use is replaced, not
+        changed. The kernel's answers come among the packets and are passed over;
+        whether a queue is read, the kernel tells whoever wants to know.
+        """
+        for lane in self._read():
+            known = lane.queue in self.by_queue
+            self.queues.send(
+                binding(lane.queue, lane.flags, whole=lane.whole, again=known)
+            )
+            self.by_queue[lane.queue] = lane
+        self._serve()
+
+    def _read(self) -> list[Lane]:
+        chosen = json.loads(self._file.read_text(encoding="utf-8"))
+        if self._send is None and any(one.get("duplicate") for one in chosen):
+            self._send = sender()
+        return [lane_of(one, self._send) for one in chosen]
+
+    def _serve(self) -> None:
+        now = list(self.by_queue.values())
+        before = [lane for lane in self.lanes if lane not in now and lane.holds]
+        self.lanes = [*now, *before]
+        text = self._file.read_text(encoding="utf-8")
+        self._file.with_name("served").write_text(text, encoding="utf-8")
 
 
-def serve(queues: socket.socket, lanes: list[Lane]) -> None:
+def serve(classes: Classes) -> None:
     """Give packets their verdicts, for ever."""
-    by_queue = {lane.queue: lane for lane in lanes}
+    queues = classes.queues
     buffer = bytearray(LARGEST + 4096)
     sleeper = Sleeper(queues)
     while True:
-        came = sleeper.sleep(min(lane.due() for lane in lanes))
+        came = sleeper.sleep(min(lane.due() for lane in classes.lanes))
         if came:
-            receive(queues, by_queue, buffer, came)
+            receive(queues, classes.by_queue, buffer, came)
         now = time.monotonic() + GRANULARITY
-        for lane in lanes:
+        for lane in classes.lanes:
             messages = lane.release(now)
             if messages:
                 queues.send(messages)
@@ -286,17 +320,15 @@ def receive(
         now = time.monotonic()
 
 
-def main(classes: str, pidfile: str) -> None:
+def main(file: str, pidfile: str) -> None:
     """Serve the queues of a file of classes until a signal ends it."""
-    chosen = json.loads(Path(classes).read_text(encoding="utf-8"))
-    send = sender() if any(one.get("duplicate") for one in chosen) else None
-    lanes = [lane_of(one, send) for one in chosen]
+    classes = Classes(Path(file))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-    queues = connect(lanes)
+    signal.signal(signal.SIGHUP, classes.again)
     Path(pidfile).write_text(f"{os.getpid()}\n", encoding="utf-8")
     sys.stderr.write(f"scheduling: {hurry()}\n")
-    serve(queues, lanes)
+    serve(classes)
 
 
 if __name__ == "__main__":

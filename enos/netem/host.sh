@@ -45,7 +45,7 @@ remove_sets() {
     command -v ipset >/dev/null || return 0
     ipset -n list | while read -r name; do
         case $name in
-        "${PREFIX}"all-[46] | "${PREFIX}"[0-9]*-[46]) ipset destroy "$name" ;;
+        "${PREFIX}"all-[46]* | "${PREFIX}"[0-9]*-[46]*) ipset destroy "$name" ;;
         esac
     done
 }
@@ -67,11 +67,15 @@ clear_all() {
 
 # Ended early (a refused command, a lost connection, which may cut this script itself
 # short): leave nothing half made. The last line of the script says `complete=yes`.
-all_or_nothing() {
+guarded() {
     alone
     complete=no
     trap 'code=$?; [ "$code $complete" = "0 yes" ] || abandon $code' EXIT
     trap 'exit 129' HUP INT TERM PIPE
+}
+
+all_or_nothing() {
+    guarded
     clear_all
     mkdir -p "$FOLDER"
     cd "$FOLDER"
@@ -152,7 +156,7 @@ report() {
     echo "[queues]"
     cat $QUEUES 2>/dev/null || true
     echo "[classes]"
-    cat "$FOLDER/classes.json" 2>/dev/null || true
+    cat "$FOLDER/served" 2>/dev/null || true
     echo "[sets]"
     if command -v ipset >/dev/null; then
         ipset save | grep "^add $PREFIX" || true

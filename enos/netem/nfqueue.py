@@ -36,11 +36,17 @@ def verdict(
     return _VERDICT.pack(32 + len(tail), kind, *fixed) + tail
 
 
-def binding(queue: int, flags: int, *, whole: bool = False) -> bytes:
-    """Return the message that makes this socket the reader of a queue."""
+def binding(
+    queue: int, flags: int, *, whole: bool = False, again: bool = False
+) -> bytes:
+    """Return the message that makes this socket the reader of a queue.
+
+    One that it reads already is only told the rest `again`.
+    """
     params = (LARGEST, COPY_PACKET) if whole else (0, COPY_META)
+    command = b"" if again else _attribute(CFG_CMD, struct.pack("!BBH", BIND, 0, 0))
     body = (
-        _attribute(CFG_CMD, struct.pack("!BBH", BIND, 0, 0))
+        command
         + _attribute(CFG_PARAMS, struct.pack("!IB", *params))
         + _attribute(CFG_MAXLEN, struct.pack("!I", QUEUE_LENGTH))
         + _attribute(CFG_MASK, struct.pack("!I", FAIL_OPEN | GSO))

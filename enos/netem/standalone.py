@@ -3,7 +3,7 @@
 import re
 from importlib.resources import files
 
-INLINED = ("impairment", "nfqueue", "precedence")
+INLINED = ("impairment", "nfqueue", "precedence", "sleeper")
 """Modules that such a file may import; they import nothing of enos themselves."""
 
 

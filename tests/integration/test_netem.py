@@ -131,7 +131,10 @@ MEDDLING = {
     "addresses too few or too many": (
         "ipset del enos-57424-4 10.99.0.3; ipset add enos-57424-4 10.99.0.9"
     ),
-    "other quantities": "sed -i s/25000/2500/ /run/enos-netem/classes.json",
+    "other quantities": (
+        "cd /run/enos-netem; sed -i s/25000/2500/ classes.json; kill -HUP $(cat pid);"
+        "until cmp classes.json served; do sleep 0.1; done"
+    ),
     "IPv6 packets do not enter": "ip6tables -t raw -F PREROUTING",
 }
 
