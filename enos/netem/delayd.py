@@ -247,11 +247,12 @@ class Classes:
         self.by_queue: dict[int, Lane] = {}
         self._file = file
         self._send: Callable[[bytes], None] | None = None
-        for lane in self._read():
+        text = self._text()
+        for lane in self._lanes(text):
             bind(self.queues, lane)
             self.by_queue[lane.queue] = lane
         self.queues.setblocking(False)  # noqa: FBT003 (the name of the standard library)
-        self._serve()
+        self._serve(text)
 
     def again(self, *_: object) -> None:
         """Take over what the file says now; one that is not there any more stays.
@@ -260,25 +261,28 @@ class Classes:
         changed. The kernel's answers come among the packets and are passed over;
         whether a queue is read, the kernel tells whoever wants to know.
         """
-        for lane in self._read():
+        text = self._text()
+        replaced = tuple(self.by_queue.values())  # one may just be taking in a packet
+        for lane in self._lanes(text):
             known = lane.queue in self.by_queue
             self.queues.send(
                 binding(lane.queue, lane.flags, whole=lane.whole, again=known)
             )
             self.by_queue[lane.queue] = lane
-        self._serve()
+        self._serve(text, *replaced)
 
-    def _read(self) -> list[Lane]:
-        chosen = json.loads(self._file.read_text(encoding="utf-8"))
+    def _text(self) -> str:
+        return self._file.read_text(encoding="utf-8")
+
+    def _lanes(self, text: str) -> list[Lane]:
+        chosen = json.loads(text)
         if self._send is None and any(one.get("duplicate") for one in chosen):
             self._send = sender()
         return [lane_of(one, self._send) for one in chosen]
 
-    def _serve(self) -> None:
-        now = list(self.by_queue.values())
-        before = [lane for lane in self.lanes if lane not in now and lane.holds]
-        self.lanes = [*now, *before]
-        text = self._file.read_text(encoding="utf-8")
+    def _serve(self, text: str, *replaced: Lane) -> None:
+        older = (lane for lane in self.lanes if lane.holds)
+        self.lanes = list(dict.fromkeys([*self.by_queue.values(), *replaced, *older]))
         self._file.with_name("served").write_text(text, encoding="utf-8")
 
 
