@@ -7,6 +7,7 @@ computes: `ENOS_EXPERIMENT=enos-demo make traffic`.
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -32,19 +33,19 @@ def experiment() -> Directory:
     return Directory(Path(os.environ["ENOS_EXPERIMENT"]).resolve())
 
 
-def measured(experiment: Directory, workload: Path) -> dict[str, Any]:
+def measured(experiment: Directory, workload: Path, *options: str) -> dict[str, Any]:
     """Return the result of the only scenario of a workload."""
     at = str(experiment.path)
-    argv = (str(ENOS), "--env", at, "bench", f"--workload={workload}")
+    argv = (str(ENOS), "--env", at, "bench", f"--workload={workload}", *options)
     subprocess.run(argv, check=True)
     folder = max(experiment.results.glob(f"bench-*-{workload.name}"))
     (only,) = json.loads((folder / "results.json").read_text())
     return dict(only)
 
 
-def workload(folder: Path, name: str, scenario: str) -> Path:
+def workload(folder: Path, name: str, scenario: str, tool: str = "shaker") -> Path:
     (folder / name).mkdir()
-    (folder / name / "run.yml").write_text(f"shaker:\n  scenarios:\n    - {scenario}\n")
+    (folder / name / "run.yml").write_text(f"{tool}:\n  scenarios:\n    - {scenario}\n")
     return folder / name
 
 
@@ -77,3 +78,38 @@ def test_two_guests_on_two_computes_exchange_traffic_and_are_removed(
     cloud = connect(experiment.kolla / "clouds.yaml")
     servers = cloud.get("compute", "/servers/detail?all_tenants=1")["servers"]
     assert not [one["name"] for one in servers if one["name"].startswith("shaker_")]
+
+
+def test_guests_reach_each_other_after_a_machine_was_away(
+    experiment: Directory, tmp_path: Path
+) -> None:
+    cloud = connect(experiment.kolla / "clouds.yaml")
+    computes = cloud.get("compute", "/os-hypervisors")["hypervisors"]
+    machine = max(one["hypervisor_hostname"] for one in computes)
+    events = tmp_path / "events.yml"
+    events.write_text(f"- at 2s: stop {machine}\n- at 10s: start {machine}\n")
+    text = "{file: keystone-authenticate.yml, args: {times: 60, concurrency: 1}}"
+    reboot = workload(tmp_path, "reboot", text, tool="rally")
+
+    told = measured(experiment, reboot, f"--events={events}")
+
+    assert told["ok"], told["verdict"]
+    until_complete(experiment)
+    again = workload(tmp_path, "again", "{file: guests-l2.yml, args: {time: 5}}")
+    told = measured(experiment, again)
+    assert told["ok"], told["verdict"]
+
+
+def until_complete(experiment: Directory) -> None:
+    """Wait until Nova and Neutron know all their services alive."""
+    cloud = connect(experiment.kolla / "clouds.yaml")
+    late = time.monotonic() + 240
+    while True:
+        services = cloud.get("compute", "/os-services")["services"]
+        agents = cloud.get("network", "/agents")["agents"]
+        down = [one["host"] for one in services if one["state"] != "up"]
+        down += [one["host"] for one in agents if not one["alive"]]
+        if not down:
+            return
+        assert time.monotonic() < late, down
+        time.sleep(3)
