@@ -65,12 +65,18 @@ class Document:
         return _failure(self.path, problems)
 
 
-def read(path: Path, *, environ: Mapping[str, str] | None = None) -> Document:
+def read(
+    path: Path,
+    *,
+    environ: Mapping[str, str] | None = None,
+    hint: str = "`enos new` writes a file to start from",
+) -> Document:
     """Return the content of a file.
 
     Args:
         path: a YAML file, UTF-8.
         environ: what `${NAME}` stands for, by default this process's environment.
+        hint: what to do with a file that is no mapping.
 
     Raises:
         ConfigError: it cannot be read, is not YAML or not a mapping.
@@ -89,7 +95,6 @@ def read(path: Path, *, environ: Mapping[str, str] | None = None) -> Document:
         if found.value is None
         else "the top level must be `key: value` lines"
     )
-    hint = "`enos new` writes a file to start from"
     problem = Problem(position=position, message=message, hint=hint)
     raise _failure(path, [problem])
 

@@ -91,7 +91,7 @@ def load_timeline(path: Path, demand: Demand) -> Timeline:
     The file has a key `events`, or events at the top level. Raises ConfigError with
     all its problems.
     """
-    document = read(path)
+    document = read(path, hint=f"put the events under the key `{KEY}`")
     loc: Loc = (KEY,) if KEY in document.value else ()
     known = (*groups(demand), *roles(demand))
     found, problems = timeline(document, demand, known, loc)

@@ -87,7 +87,7 @@ def test_guests_reach_each_other_after_a_machine_was_away(
     computes = cloud.get("compute", "/os-hypervisors")["hypervisors"]
     machine = max(one["hypervisor_hostname"] for one in computes)
     events = tmp_path / "events.yml"
-    events.write_text(f"- at 2s: stop {machine}\n- at 10s: start {machine}\n")
+    events.write_text(f"events: ['at 2s: stop {machine}', 'at 10s: start {machine}']\n")
     text = "{file: keystone-authenticate.yml, args: {times: 60, concurrency: 1}}"
     reboot = workload(tmp_path, "reboot", text, tool="rally")
 

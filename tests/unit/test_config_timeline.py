@@ -153,6 +153,13 @@ def test_a_file_of_events_that_is_wrong_names_the_place(tmp_path: Path) -> None:
     assert "no group or role is called `grp7`" in failed.value.details
 
 
+def test_a_bare_list_of_events_is_told_where_to_go(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as failed:
+        of("- at 10s: heal\n", tmp_path)
+
+    assert "put the events under the key `events`" in failed.value.details
+
+
 def test_a_range_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as failed:
         of("events: '5s: partition ['", tmp_path)
