@@ -26,6 +26,7 @@ pytestmark = [
 ]
 ROOT = Path(__file__).parents[2]
 ENOS = ROOT / ".venv" / "bin" / "enos"
+UNMEASURED = 14
 
 
 @pytest.fixture
@@ -33,12 +34,18 @@ def experiment() -> Directory:
     return Directory(Path(os.environ["ENOS_EXPERIMENT"]).resolve())
 
 
-def measured(experiment: Directory, workload: Path, *options: str) -> dict[str, Any]:
-    """Return the result of the only scenario of a workload."""
+def bench(experiment: Directory, workload: Path, *options: str) -> tuple[int, Path]:
+    """Return the exit code of a benchmark, and where its results are."""
     at = str(experiment.path)
     argv = (str(ENOS), "--env", at, "bench", f"--workload={workload}", *options)
-    subprocess.run(argv, check=True)
-    folder = max(experiment.results.glob(f"bench-*-{workload.name}"))
+    done = subprocess.run(argv, check=False)
+    return done.returncode, max(experiment.results.glob(f"bench-*-{workload.name}"))
+
+
+def measured(experiment: Directory, workload: Path) -> dict[str, Any]:
+    """Return the result of the only scenario of a workload."""
+    code, folder = bench(experiment, workload)
+    assert code == 0
     (only,) = json.loads((folder / "results.json").read_text())
     return dict(only)
 
@@ -91,9 +98,11 @@ def test_guests_reach_each_other_after_a_machine_was_away(
     text = "{file: keystone-authenticate.yml, args: {times: 60, concurrency: 1}}"
     reboot = workload(tmp_path, "reboot", text, tool="rally")
 
-    told = measured(experiment, reboot, f"--events={events}")
+    code, folder = bench(experiment, reboot, f"--events={events}")
 
-    assert told["ok"], told["verdict"]
+    assert code in (0, UNMEASURED), "monitoring names the gap of the machine"
+    happened = json.loads((folder / "events.json").read_text())
+    assert [one["ok"] for one in happened] == [True] * 3
     until_complete(experiment)
     again = workload(tmp_path, "again", "{file: guests-l2.yml, args: {time: 5}}")
     told = measured(experiment, again)
