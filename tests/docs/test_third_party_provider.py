@@ -73,6 +73,8 @@ def test_its_sample_becomes_a_plan(project: Path) -> None:
 
 
 def test_it_passes_the_contract(project: Path) -> None:
-    told = run(project, "pytest", "-q", "-p", "no:randomly", "test_enos_lab.py")
+    # In the folder all tests share it would also clear what earlier runs left there.
+    own = ("--basetemp", str(project / "tmp"))
+    told = run(project, "pytest", "-q", "-p", "no:randomly", *own, "test_enos_lab.py")
 
     assert re.search(r"^[7-9] passed", told, re.MULTILINE)
