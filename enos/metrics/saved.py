@@ -7,6 +7,7 @@ points in line protocol, so that they outlive InfluxDB's formats.
 import gzip
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -21,6 +22,7 @@ from typing import IO
 from enos.errors import MonitoringError, ProcessError
 from enos.metrics.database import Influx, at, program
 from enos.metrics.plan import BACKUP_PORT, NAME, PLACE, influxdb_conf
+from enos.metrics.series import measurements
 from enos.process import Shell
 from enos.remote import ssh_argv
 from enos.testbed import Host
@@ -29,6 +31,7 @@ PORTABLE, LINES, PID = "influxdb", "measures.lp.gz", "influxd.pid"
 BATCH = 5000
 PATIENCE = 900.0
 READY = 60.0
+_NAME = re.compile(r"(?:\\.|[^\\, ])+")
 _START = 'exec setsid --fork "$0" -config "$1" -pidfile "$2" >>"$3" 2>&1 </dev/null'
 """For sh(1): a daemon that keeps no pipe of ours open."""
 
@@ -157,11 +160,21 @@ def revive(folder: Path, data: Path, influxd: Path, shell: Shell) -> str:
                 hint="`--to URL` takes them as line protocol",
                 details=(done.stderr + done.stdout).strip(),
             )
-        mark.touch()
         # What was restored is loaded at leisure; a start loads all before it answers.
         _stop(data)
         url = _start(data, influxd, shell)
+        # A portable backup without points was seen, once, of a machine under load.
+        if _measurements(folder) - set(measurements(at(url))):
+            feed(folder, at(url))
+        mark.touch()
     return url
+
+
+def _measurements(folder: Path) -> set[str]:
+    """Return the names of what a folder holds in line protocol."""
+    with gzip.open(folder / LINES, "rt", encoding="utf-8") as text:
+        escaped = {found[0] for line in text if (found := _NAME.match(line))}
+    return {re.sub(r"\\(.)", r"\1", name) for name in escaped}
 
 
 def _start(data: Path, influxd: Path, shell: Shell) -> str:

@@ -69,17 +69,25 @@ def query(
     return several(database.ask(text))
 
 
-def require_known(database: Database, measures: Sequence[str]) -> None:
-    """Raise ConfigError for the name of a measure that was never taken.
+def measurements(database: Database) -> list[str]:
+    """Return the names of all that a database holds.
 
     Raises MonitoringError as `query`.
     """
-    known = [
+    return [
         str(row[0])
         for result in results(database.ask("SHOW MEASUREMENTS"))
         for one in result.get("series", ())
         for row in one["values"]
     ]
+
+
+def require_known(database: Database, measures: Sequence[str]) -> None:
+    """Raise ConfigError for the name of a measure that was never taken.
+
+    Raises MonitoringError as `query`.
+    """
+    known = measurements(database)
     for name in measures:
         if name not in known:
             hint = one_of(name, known) or "nothing was measured yet"

@@ -255,15 +255,41 @@ def test_measures_from_an_archive_give_the_same_answers_elsewhere(
         station.start("collectd")
 
 
+def test_what_a_portable_backup_lacks_comes_from_the_line_protocol(
+    station: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{station.place}/root/usr/bin", prepend=os.pathsep)
+    station.stop("collectd")
+    ask = "SELECT mean(value) FROM cpu"
+    before, full, empty = station.database.ask(ask), tmp_path / "a", tmp_path / "b"
+    kept(station, full)
+    station.database.command('DROP DATABASE "enos"')
+    station.database.command('CREATE DATABASE "enos"')
+    station.database.write(["alone,host=here value=1 1700000000"])
+    kept(station, empty)
+    shutil.rmtree(full / saved.PORTABLE)
+    (empty / saved.PORTABLE).rename(full / saved.PORTABLE)
+    there = tmp_path / "data"
+
+    try:
+        program = station.place / "root/usr/bin/influxd"
+        url = saved.revive(full, there, program, LocalShell())
+        assert Influx(url=url, link=OverHttp()).ask(ask) == before
+    finally:
+        os.kill(int((there / saved.PID).read_text()), signal.SIGKILL)
+        saved.feed(full, station.database)
+        station.start("collectd")
+
+
+def kept(station: Station, folder: Path) -> None:
+    """Save the station's measures in a folder."""
+    host = Host(name="here", address="127.0.0.1")
+    saved.save(host, folder, Here(), place=station.place, port=station.backup)
+
+
 def archived(station: Station, directory: Path) -> Path:
     """Return an archive of an experiment directory with the station's measures."""
-    saved.save(
-        Host(name="here", address="127.0.0.1"),
-        directory / "results" / SAVED,
-        Here(),
-        place=station.place,
-        port=station.backup,
-    )
+    kept(station, directory / "results" / SAVED)
     file = directory.with_suffix(".tar.zst")
     plan = archive.plan_backup(None, directory, secrets=(PASSWORD,))
     archive.write(plan, file, shell=LocalShell(), progress=RecordingProgress())
