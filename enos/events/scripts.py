@@ -132,7 +132,7 @@ def _emulation(before: Emulation | None, after: Emulation | None) -> Iterator[Ho
         return
     told = after.commands if after else None
     shown = told.text if told else "# no emulation\n"
-    script = ("network.sh", told.changing_script if told else emulated(None))
+    script = ("network.sh", told.changing_script if told else clearing_script())
     yield HostTask(files=(script,), steps=("emulate",), shown=shown)
 
 

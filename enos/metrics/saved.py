@@ -163,9 +163,10 @@ def revive(folder: Path, data: Path, influxd: Path, shell: Shell) -> str:
         # What was restored is loaded at leisure; a start loads all before it answers.
         _stop(data)
         url = _start(data, influxd, shell)
+        database = at(url)
         # A portable backup without points was seen, once, of a machine under load.
-        if _measurements(folder) - set(measurements(at(url))):
-            feed(folder, at(url))
+        if _measurements(folder) - set(measurements(database)):
+            feed(folder, database)
         mark.touch()
     return url
 

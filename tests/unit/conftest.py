@@ -67,15 +67,17 @@ def providers() -> Mapping[str, type[Provider]]:
 
 
 @pytest.fixture
-def machines_up(
+def opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[str, RecordingShell], AbstractContextManager[Session]]:
-    """Open the experiment of a file's text, its fake machines up, by a shell."""
-    monkeypatch.setattr(plugins, "providers", lambda: {"fake": FakeProvider})
-    monkeypatch.setattr(plugins, "provider", lambda _: FakeProvider)
+) -> Callable[..., AbstractContextManager[Session]]:
+    """Open the experiment of a file's text, by a shell, with a fake provider."""
 
     @contextmanager
-    def opened(text: str, shell: RecordingShell) -> Iterator[Session]:
+    def opened(
+        text: str, shell: RecordingShell, provider: type[FakeProvider] = FakeProvider
+    ) -> Iterator[Session]:
+        monkeypatch.setattr(plugins, "providers", lambda: {"fake": provider})
+        monkeypatch.setattr(plugins, "provider", lambda _: provider)
         file = tmp_path / "demo.yml"
         file.write_text(text)
         workshop = Workshop(
@@ -85,9 +87,23 @@ def machines_up(
             shell=lambda _: shell,
         )
         with starting(file, None, workshop) as session:
+            yield session
+
+    return opened
+
+
+@pytest.fixture
+def machines_up(
+    opened: Callable[..., AbstractContextManager[Session]],
+) -> Callable[[str, RecordingShell], AbstractContextManager[Session]]:
+    """Open the experiment of a file's text, its fake machines up, by a shell."""
+
+    @contextmanager
+    def up(text: str, shell: RecordingShell) -> Iterator[Session]:
+        with opened(text, shell) as session:
             with phase(session, "up") as running:
                 testbed = running.session.provider.acquire(session.experiment.demand)
                 running.session.save(testbed=testbed)
             yield session
 
-    return opened
+    return up

@@ -1,8 +1,8 @@
 """The conditions of a run: the network is asked, kept, and makes it another run."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import pytest
 
-from enos import netem, plugins
+from enos import netem
 from enos.bench import rally, runfolder
 from enos.bench.host import Bench
 from enos.bench.results import ScenarioResult
@@ -23,8 +23,8 @@ from enos.config.events import Heal, Timeline
 from enos.errors import BenchmarkError, EmulationError, StateError
 from enos.metrics.gaps import Coverage
 from enos.phases import bench, byhand, events, metrics, network
-from enos.phases.session import Session, Workshop, phase, starting
-from enos.testing import FakeProvider, RecordingProgress, RecordingShell
+from enos.phases.session import Session, phase
+from enos.testing import RecordingProgress, RecordingShell
 
 FILE = """\
 provider: {type: fake}
@@ -78,25 +78,17 @@ class Hosts:
 @pytest.fixture
 def hosts(monkeypatch: pytest.MonkeyPatch) -> Hosts:
     made = Hosts()
-    monkeypatch.setattr(plugins, "providers", lambda: {"fake": FakeProvider})
-    monkeypatch.setattr(plugins, "provider", lambda _: FakeProvider)
     monkeypatch.setattr(netem, "check", made.check)
     monkeypatch.setattr(rally, "run_workload", made.run)
     return made
 
 
 @pytest.fixture
-def session(tmp_path: Path, hosts: Hosts) -> Iterator[Session]:
+def session(
+    opened: Callable[..., AbstractContextManager[Session]], hosts: Hosts
+) -> Iterator[Session]:
     assert not hosts.dead
-    file = tmp_path / "demo.yml"
-    file.write_text(FILE)
-    workshop = Workshop(
-        progress=RecordingProgress(),
-        where=tmp_path,
-        cache=tmp_path / "cache",
-        shell=lambda _: RecordingShell(),
-    )
-    with starting(file, None, workshop) as session:
+    with opened(FILE, RecordingShell()) as session:
         session.save(testbed=session.provider.acquire(session.experiment.demand))
         with phase(session, "init"):
             pass

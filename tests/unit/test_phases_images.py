@@ -1,19 +1,18 @@
 """Where the images of an experiment go, and what Kolla is told about it."""
 
 import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
-from enos import plugins
 from enos.errors import ConfigError, ImageError
 from enos.images import held, internal, locks, ready, registry
 from enos.phases import images
-from enos.phases.session import Session, Workshop, starting
+from enos.phases.session import Session
 from enos.state.record import PhaseRecord
 from enos.testing import FakeProvider, RecordingProgress, RecordingShell
 
@@ -42,36 +41,23 @@ def _two_images(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ready, "answers", lambda _: False)
 
 
+Opened = Callable[..., AbstractContextManager[Session]]
+
+
 @contextmanager
-def opened(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    provider: type[FakeProvider],
-    more: str = "",
+def built(
+    opened: Opened, provider: type[FakeProvider], more: str = ""
 ) -> Iterator[tuple[Session, RecordingShell]]:
-    monkeypatch.setattr(plugins, "providers", lambda: {"fake": provider})
-    monkeypatch.setattr(plugins, "provider", lambda _: provider)
     shell = RecordingShell()
     listed = "".join(f"{BUILT.reference(name)} sha256:{name}\n" for name in NAMES)
     shell.on("docker images*", stdout=listed)
-    file = tmp_path / "demo.yml"
-    file.write_text(
-        "provider: {type: fake}\nresources: {any: {control: 1, compute: 1}}\n" + more
-    )
-    workshop = Workshop(
-        progress=RecordingProgress(),
-        where=tmp_path,
-        cache=tmp_path / "cache",
-        shell=lambda _: shell,
-    )
-    with starting(file, None, workshop) as session:
+    text = "provider: {type: fake}\nresources: {any: {control: 1, compute: 1}}\n"
+    with opened(text + more, shell, provider) as session:
         yield session, shell
 
 
-def test_shared_images_need_no_registry(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with opened(tmp_path, monkeypatch, Sharing) as (session, shell):
+def test_shared_images_need_no_registry(opened: Opened) -> None:
+    with built(opened, Sharing) as (session, shell):
         images.share(session)
         assert images.variables(session) == {
             "kolla_base_distro": "debian",
@@ -83,10 +69,8 @@ def test_shared_images_need_no_registry(
     assert shell.calls[-1].env == {"DOCKER_HOST": "unix:///builder.sock"}
 
 
-def test_machines_that_pull_themselves_get_kollas_own_images(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with opened(tmp_path, monkeypatch, FakeProvider) as (session, shell):
+def test_machines_that_pull_themselves_get_kollas_own_images(opened: Opened) -> None:
+    with built(opened, FakeProvider) as (session, shell):
         images.share(session)
         images.provide(session)
         values = images.variables(session)
@@ -95,11 +79,9 @@ def test_machines_that_pull_themselves_get_kollas_own_images(
     assert shell.calls == []
 
 
-def test_an_external_registry_is_named_with_its_port(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_external_registry_is_named_with_its_port(opened: Opened) -> None:
     Sharing.opened.clear()
-    with opened(tmp_path, monkeypatch, Sharing, EXTERNAL) as (session, _):
+    with built(opened, Sharing, EXTERNAL) as (session, _):
         images.share(session)
         values = images.variables(session)
     assert values["docker_registry"] == "10.0.0.9:5001"
@@ -134,13 +116,13 @@ PULLED = ready.kolla_set(LOCK, NAMES)
     ],
 )
 def test_an_external_registry_is_asked_which_images_it_holds(
-    tmp_path: Path,
+    opened: Opened,
     monkeypatch: pytest.MonkeyPatch,
     there: tuple[str, ...],
     found: ready.ImageSet,
 ) -> None:
     holding(monkeypatch, *there)
-    with opened(tmp_path, monkeypatch, FakeProvider, EXTERNAL) as (session, _):
+    with built(opened, FakeProvider, EXTERNAL) as (session, _):
         images.provide(session)
         values = images.variables(session)
     assert values["docker_registry"] == "10.0.0.9:5001"
@@ -149,11 +131,11 @@ def test_an_external_registry_is_asked_which_images_it_holds(
 
 
 def test_an_external_registry_without_the_images_is_told_before_the_deployment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     holding(monkeypatch)
     with (
-        opened(tmp_path, monkeypatch, FakeProvider, EXTERNAL) as (session, _),
+        built(opened, FakeProvider, EXTERNAL) as (session, _),
         pytest.raises(ImageError, match="does not hold the images") as failed,
     ):
         images.provide(session)
@@ -162,10 +144,10 @@ def test_an_external_registry_without_the_images_is_told_before_the_deployment(
 
 
 def test_an_external_registry_that_only_machines_reach_is_believed_in(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(held, "answers", lambda _: False)
-    with opened(tmp_path, monkeypatch, FakeProvider, EXTERNAL) as (session, _):
+    with built(opened, FakeProvider, EXTERNAL) as (session, _):
         images.provide(session)
         values = images.variables(session)
         assert isinstance(session.progress, RecordingProgress)
@@ -175,7 +157,7 @@ def test_an_external_registry_that_only_machines_reach_is_believed_in(
 
 
 def test_an_internal_registry_gets_what_it_lacks(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pushed: list[str] = []
     monkeypatch.setattr(internal, "answers", lambda _: True)
@@ -185,7 +167,7 @@ def test_an_internal_registry_gets_what_it_lacks(
     monkeypatch.setattr(
         images.push, "push", lambda _, __, names, **___: pushed.extend(names.values())
     )
-    with opened(tmp_path, monkeypatch, Sharing, "registry: internal\n") as (session, _):
+    with built(opened, Sharing, "registry: internal\n") as (session, _):
         testbed = session.provider.acquire(session.experiment.demand)
         session.save(testbed=testbed)
         state = session.directory.load()
@@ -202,10 +184,8 @@ def test_an_internal_registry_gets_what_it_lacks(
     assert values["docker_registry_insecure"] == "yes"
 
 
-def test_the_list_tells_what_is_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with opened(tmp_path, monkeypatch, Sharing) as (session, shell):
+def test_the_list_tells_what_is_there(opened: Opened) -> None:
+    with built(opened, Sharing) as (session, shell):
         shell.on("docker images*", stdout=f"{BUILT.reference('cron')} sha256:1\n")
         rows = images.listing(session)
     assert [(row.name, row.state) for row in rows] == [
@@ -214,11 +194,9 @@ def test_the_list_tells_what_is_there(
     ]
 
 
-def test_images_that_may_only_be_pulled_are_not_built(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_images_that_may_only_be_pulled_are_not_built(opened: Opened) -> None:
     more = "images: {source: pull}\n"
-    with opened(tmp_path, monkeypatch, Sharing, more) as (session, shell):
+    with built(opened, Sharing, more) as (session, shell):
         shell.on("docker images*", stdout="")
         with pytest.raises(ImageError, match=r"quay\.io") as error:
             images.make(session)
@@ -234,11 +212,11 @@ def test_a_registry_needs_a_machine() -> None:
 
 
 def test_experiments_with_machines_keep_their_images(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, tmp_path: Path
 ) -> None:
     old, older = (f"2026.1-{letter * 12}" for letter in "ab")
     listed = "".join(f"kolla/cron {tag} 2026\n" for tag in (BUILT.tag, old, older))
-    with opened(tmp_path, monkeypatch, Sharing) as (session, shell):
+    with built(opened, Sharing) as (session, shell):
         shell.on("docker images *CreatedAt*", stdout=listed)
         images._keep(session, replace(BUILT, tag=old), {})
         place = images.workplace(session)
