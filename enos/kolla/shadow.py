@@ -65,6 +65,13 @@ AWAIT_RPC = """\
 """
 """Runs after the handler of that name, before those that start agents."""
 
+CONTAINER_RUNS = """(
+                state != 'running' or 0 == os.system(
+                    'test true = '
+                    '"$({engine} inspect --format {{{{.State.Running}}}} {name})"'
+                    .format(**self.container_dict)))"""
+"""The unit's program is `docker start`: that it runs does not say that it is done."""
+
 PATIENCE = (
     (
         "  retries: 10\n  delay: 6\n",
@@ -85,6 +92,13 @@ PATCHES: tuple[Patch, ...] = (
         old="        delay = 5\n",
         new="        delay = 0.2\n",
         why="a unit runs milliseconds after its start: 5 s were slept per container",
+    ),
+    Patch(
+        file="module_utils/kolla_systemd_worker.py",
+        old="            if self.get_unit_state() == state:\n",
+        new=f"            if self.get_unit_state() == state and {CONTAINER_RUNS}:\n",
+        why="a unit runs as soon as its container is asked to start: who executes a"
+        " program in it then finds none, unless 5 s were slept",
     ),
     Patch(
         file="roles/mariadb/tasks/lookup_cluster.yml",

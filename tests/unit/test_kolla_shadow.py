@@ -29,6 +29,24 @@ from enos.testbed import Host, Testbed
 from enos.testing.recording import Answer, Call, RecordingShell
 
 WORKER = "module_utils/kolla_systemd_worker.py"
+WAITING = """\
+import os
+from time import sleep
+
+class SystemdWorker:
+    def wait_for_unit(self, timeout, state='running'):
+        delay = 5
+        elapsed = 0
+
+        while True:
+            if self.get_unit_state() == state:
+                return True
+            elif elapsed > timeout:
+                return False
+            else:
+                sleep(delay)
+                elapsed += delay
+"""
 AWAIT_MARIADB = """\
 - name: Wait for MariaDB service port liveness
   ansible.builtin.wait_for:
@@ -44,7 +62,7 @@ AWAIT_MARIADB = """\
 def original(place: Path) -> Path:
     """A kolla-ansible of a few files."""
     files = {
-        WORKER: "def wait():\n        delay = 5\n        return delay\n",
+        WORKER: WAITING,
         "library/kolla_container.py": (
             "def main():\n"
             "    from ansible.module_utils.kolla_docker_worker import DockerWorker\n"
@@ -91,6 +109,37 @@ def test_waits_are_shortened_in_the_copy(copies: tuple[Path, Path]) -> None:
     assert "delay = 0.2" in (ours / WORKER).read_text(encoding="utf-8")
     lookup = ours / "roles/mariadb/tasks/lookup_cluster.yml"
     assert "mariadb_cluster_exists" in lookup.read_text(encoding="utf-8")
+
+
+SLOW_ENGINE = """#!/bin/sh
+echo "$*" >>"$0.asked"
+test "$1 $2 $4" = 'inspect --format toolbox' || exit 1
+test "$3" = '{{.State.Running}}' || exit 1
+test "$(wc -l <"$0.asked")" -gt 2 && echo true || echo false
+"""
+
+
+@pytest.mark.usefixtures("processes")
+def test_a_unit_is_waited_for_until_its_container_runs(
+    copies: tuple[Path, Path],
+) -> None:
+    theirs, ours = copies
+    build(Shadow(playbooks={}), theirs, ours)
+    engine = ours / "engine"
+    engine.write_text(SLOW_ENGINE)
+    engine.chmod(0o755)
+    module = runpy.run_path(str(ours / WORKER))
+    worker = module["SystemdWorker"]()
+    worker.container_dict = {"engine": engine, "name": "toolbox"}
+    asked = engine.with_suffix(".asked")
+
+    worker.get_unit_state = lambda: "running"
+    assert worker.wait_for_unit(timeout=30)
+    assert len(asked.read_text().splitlines()) == 3
+    worker.get_unit_state = lambda: "dead"
+    assert worker.wait_for_unit(timeout=30, state="dead")
+    assert not worker.wait_for_unit(timeout=0.1)
+    assert len(asked.read_text().splitlines()) == 3, "no unit, nothing to ask"
 
 
 def test_mariadb_is_asked_more_often_and_waited_for_as_long(
