@@ -32,7 +32,11 @@ elif test -e /sys/class/net/br-wired; then bridged=1
 else bridged=$(cat /proc/sys/net/bridge/bridge-nf-call-iptables 2>/dev/null)
 fi
 echo "bridged=$bridged"
-echo "kvm=$(test -c /dev/kvm && (: </dev/kvm) 2>/dev/null && echo yes || echo no)"
+# A processor of x86 that may run guests says so; without, /dev/kvm fails them later.
+kvm=no
+test -c /dev/kvm && (: </dev/kvm) 2>/dev/null && kvm=yes
+grep -q '^flags' /proc/cpuinfo && ! grep -qwE 'vmx|svm' /proc/cpuinfo && kvm=no
+echo "kvm=$kvm"
 echo "cpus=$(nproc)"
 needed='import sys, importlib.util as u
 sys.exit(not all(u.find_spec(name) for name in ("dbus", "docker", "requests")))'
@@ -64,7 +68,7 @@ class Node:
         openvswitch: the kernel has Open vSwitch's datapath.
         bridged: what a bridge of the kernel forwards meets iptables (br_netfilter),
             or did when tunnels were laid that are there.
-        kvm: /dev/kvm can be opened.
+        kvm: /dev/kvm can be opened, and the processor runs guests.
         container: the machine is a container on another one.
         docker: Docker and the Python modules kolla-ansible uses are installed.
         named: its own name is that of the experiment, and all names lead to a network.

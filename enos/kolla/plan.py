@@ -326,7 +326,8 @@ def _require_kvm(
     without = [name for name in computes if not nodes[name].kvm]
     if without:
         raise CapabilityError(
-            f"guests cannot run on KVM: {', '.join(without)} cannot open /dev/kvm",
+            f"guests cannot run on KVM: {', '.join(without)} cannot open /dev/kvm, or"
+            " have a processor that runs no guests",
             hint="set `virt: qemu`, or switch virtualisation on in the machine's"
             " firmware or its hypervisor",
         )

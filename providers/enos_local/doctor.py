@@ -129,7 +129,7 @@ def queue_check(shell: Shell) -> Check:
 def kvm_check(root: Path) -> Check:
     """Tell whether guests can run at full speed."""
     device = root / "dev/kvm"
-    if facts.kvm_answers(device):
+    if facts.kvm_answers(root):
         return Check(name="KVM", ok=True, found=str(device))
     why = f"{device} refuses" if device.exists() else f"no {device}"
     found = f"{why}: guests run in emulation"

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import platform
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,7 @@ def probe(shell: Shell, *, root: Path = Path("/"), kernel: str = "") -> MachineF
         cgroup=int(info.get("CgroupVersion") or 1),
         loadable_modules=loadable_modules(root, release),
         devices=tuple(d for d in DEVICES if (root / d.lstrip("/")).exists()),
-        kvm=kvm_answers(root / "dev/kvm"),
+        kvm=kvm_answers(root),
         limits=tuple(name for name, able in limits.items() if able),
         docker_version=str(info.get("ServerVersion", "")),
         storage_driver=str(info.get("Driver", "")),
@@ -103,14 +104,18 @@ def loadable_modules(root: Path, release: str) -> bool:
     ).exists()
 
 
-def kvm_answers(device: Path) -> bool:
-    """Tell whether a virtual machine can be made, not only that the device is there.
+def kvm_answers(root: Path) -> bool:
+    """Tell whether guests can run on the processor, not only that /dev/kvm is there.
 
-    In a virtual machine without nesting the device may exist and refuse. A device
-    this account may not open counts: Docker gives it to the nodes.
+    In a virtual machine without nesting the device may exist and refuse, or make a
+    virtual machine that no kernel comes up in: then the processor of x86 tells of no
+    virtualisation. A device this account may not open counts: Docker gives it to the
+    nodes.
     """
+    if not virtualises((root / "proc/cpuinfo").read_text(encoding="utf-8")):
+        return False
     try:
-        opened = os.open(device, os.O_RDWR | os.O_CLOEXEC)
+        opened = os.open(root / "dev/kvm", os.O_RDWR | os.O_CLOEXEC)
     except PermissionError:
         return True
     except OSError:
@@ -122,6 +127,16 @@ def kvm_answers(device: Path) -> bool:
     finally:
         os.close(opened)
     return True
+
+
+def virtualises(cpuinfo: str) -> bool:
+    """Tell whether a processor may run guests: one of x86 says so in its flags.
+
+    >>> virtualises("flags : fpu svm"), virtualises("flags : fpu"), virtualises("")
+    (True, False, True)
+    """
+    flags = re.search(r"^flags\s*:(.*)$", cpuinfo, re.MULTILINE)
+    return flags is None or not {"vmx", "svm"}.isdisjoint(flags[1].split())
 
 
 def node_flags(facts: MachineFacts) -> tuple[str, ...]:
@@ -141,6 +156,7 @@ def node_flags(facts: MachineFacts) -> tuple[str, ...]:
             if facts.loadable_modules
             else ("--env", "ENOS_BUILTIN=" + " ".join(BUILTIN))
         ),
+        *(() if facts.kvm else ("--env", "ENOS_WITHOUT=/dev/kvm")),
     )
 
 

@@ -34,6 +34,7 @@ BARE = replace(
 def machine(root: Path, *, bounding: int, last: int = 40, modules: str = "") -> Path:
     (root / "proc/self").mkdir(parents=True)
     (root / "proc/self/status").write_text(f"Name:\tx\nCapBnd:\t{bounding:016x}\n")
+    (root / "proc/cpuinfo").write_text("processor\t: 0\n")
     (root / "proc/sys/kernel").mkdir(parents=True)
     (root / "proc/sys/kernel/cap_last_cap").write_text(f"{last}\n")
     if modules:
@@ -119,6 +120,7 @@ def test_where_a_capability_is_missing_the_others_are_asked_for_one_by_one() -> 
         "--cgroupns=private",
         *("--tmpfs", "/run:exec,mode=755", "--tmpfs", "/tmp:exec,mode=1777"),
         *("--env", "ENOS_BUILTIN=openvswitch ip_vs br_netfilter iptable_filter 8021q"),
+        *("--env", "ENOS_WITHOUT=/dev/kvm"),
     )
 
 
@@ -162,6 +164,26 @@ def test_a_limit_nobody_could_keep_is_refused(
 
 
 def test_a_device_that_is_no_kvm_makes_no_virtual_machine(tmp_path: Path) -> None:
-    assert not facts.kvm_answers(tmp_path / "missing")
-    (tmp_path / "kvm").write_bytes(b"")
-    assert not facts.kvm_answers(tmp_path / "kvm")
+    root = machine(tmp_path, bounding=FULL)
+    assert not facts.kvm_answers(root)
+    (root / "dev").mkdir()
+    (root / "dev/kvm").write_bytes(b"")
+    assert not facts.kvm_answers(root)
+
+
+PROCESSOR = "processor\t: 0\nflags\t\t: fpu vme {}\nbugs\t\t: svm\n"
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "able"),
+    [
+        (PROCESSOR.format("svm npt"), True),
+        (PROCESSOR.format("vmx"), True),
+        (PROCESSOR.format("vmxnet"), False),
+        ("processor\t: 0\nFeatures\t: fp asimd\n", True),  # Arm says nothing of it
+    ],
+)
+def test_a_processor_of_x86_that_runs_no_guests_is_known_by_its_flags(
+    cpuinfo: str, *, able: bool
+) -> None:
+    assert facts.virtualises(cpuinfo) is able
