@@ -15,7 +15,7 @@ from shutil import rmtree
 from tempfile import mkdtemp
 
 import pytest
-from enos_local import Local, engine, store
+from enos_local import Local, engine, facts, store
 
 from enos.demand import Demand, MachineDemand
 from enos.errors import ProviderError
@@ -142,6 +142,12 @@ def test_nodes_are_machines_with_names_networks_and_a_docker(
             [h.address, h.name] for h in testbed.hosts
         ]
         check_interfaces(around, host)
+        started = inside(around, host, "systemctl", "list-units", "--type=service")
+        assert "iperf3" not in started, "a first boot enables whatever is installed"
+    identities = {inside(around, h, "cat", "/etc/machine-id") for h in testbed.hosts}
+    assert len(identities) == len(testbed.hosts)
+    kvm = run_on(around.shell, testbed.hosts[0], ("ls", "/dev/kvm"), check=False).ok
+    assert kvm is facts.kvm_answers(Path("/"))
     first, second = testbed.hosts
     for network in ("api", "tunnel"):
         nic = second.nic_on(network)
