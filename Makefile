@@ -6,6 +6,9 @@ PARTS := openssh-server openssh-client iproute2 iptables nftables ipset fping \
          iputils-ping iperf3 cpio qemu-system-x86 debootstrap docker.io chromium \
          redis-server
 
+# Python keeps what it compiled, also where an account's habit is another.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo killed monitoring partition static traces traffic test explore check golden clean
 
 demo: $(ENOS) ## the main job, end to end, on this machine

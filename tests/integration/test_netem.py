@@ -82,9 +82,19 @@ def shape(net: NamespaceTestbed, plan: EmulationPlan, backend: Backend) -> None:
     apply(plan, net.testbed, net.shell, RecordingProgress(), backend=backend)
 
 
-def seen(net: NamespaceTestbed, plan: EmulationPlan, *, rates: bool) -> Measurement:
+def seen(
+    net: NamespaceTestbed,
+    plan: EmulationPlan,
+    *,
+    rates: bool,
+    baseline: Measurement | None = None,
+) -> Measurement:
     pairs = pairs_to_measure(plan, net.testbed)
-    return measure(pairs, net.testbed, net.shell, RecordingProgress(), rates=rates)
+    return measure(
+        *(pairs, net.testbed, net.shell, RecordingProgress()),
+        baseline=baseline,
+        rates=rates,
+    )
 
 
 def test_what_is_measured_is_what_was_asked_for_every_pair_of_groups(
@@ -94,7 +104,7 @@ def test_what_is_measured_is_what_was_asked_for_every_pair_of_groups(
 
     shape(net, plan, backend)
 
-    found = verdicts(seen(net, plan, rates=True), baseline)
+    found = verdicts(seen(net, plan, rates=True, baseline=baseline), baseline)
     assert {one.quantity for one in found} == {"rtt", "loss", "rate"}
     require(found)
 
@@ -238,7 +248,8 @@ def test_a_delay_daemon_that_died_is_started_again_and_its_death_is_named(
         check(plan, net.testbed, net.shell, backend=Backend.USER_SPACE)
 
     assert len(found.value.details.splitlines()) == 1, "all else is as planned"
-    require(verdicts(seen(net, plan, rates=False), baseline))
+    again = seen(net, plan, rates=False, baseline=baseline)
+    require(verdicts(again, baseline))
     shape(net, plan, Backend.USER_SPACE)  # checks, too
 
 
