@@ -28,7 +28,10 @@ def main() -> int:
     gc.freeze()
     for place in sorted(HOSTS.iterdir()):
         if os.fork() == 0:
-            sys.argv = ["nova-compute", "--config-file", str(place / "nova.conf")]
+            # Replies come by queues named after program and machine: were they those
+            # of the machine's own nova-compute, each would take the other's.
+            program = f"nova-compute-{place.name}"
+            sys.argv = [program, "--config-file", str(place / "nova.conf")]
             compute.main()
             return 0
     return os.waitstatus_to_exitcode(os.wait()[1]) or 1
