@@ -3,7 +3,8 @@
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import ip_interface, ip_network
+from functools import cache
+from ipaddress import IPv4Network, IPv6Network, ip_interface, ip_network
 from itertools import chain, combinations
 from math import comb
 from typing import Any, Self
@@ -330,9 +331,14 @@ def _address(host: Host, network: Network) -> str:
     announces when its IPv4 address was given to a bridge proves nothing.
     """
     several = (one for nic in host.nics_on(network.name) for one in nic.addresses)
-    cidr = ip_network(network.cidr, strict=False)
+    cidr = _range(network.cidr)
     found = [
         ip for one in several if (ip := ip_interface(one).ip).version == cidr.version
     ]
     best = [one for one in found if one in cidr] or found
     return str(best[0]) if best else ""
+
+
+@cache
+def _range(cidr: str) -> IPv4Network | IPv6Network:
+    return ip_network(cidr, strict=False)

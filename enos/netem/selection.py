@@ -82,7 +82,7 @@ class Selection:
 
     def names_of(self, host: Host) -> Names:
         """Return what constraints may call a host: its groups, then its roles."""
-        roles = frozenset(host.roles) & self.names - self.groups
+        roles = self.names.intersection(host.roles) - self.groups
         return frozenset(host.groups) | roles
 
     def alike(self, testbed: Testbed) -> tuple[tuple[str, ...], ...]:
