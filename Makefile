@@ -40,7 +40,8 @@ traces: $(VENV)/.dev ## traces of ENOS_EXPERIMENT, a running one with osprofiler
 	$(VENV)/bin/pytest -s tests/e2e/test_traces.py
 
 test: $(VENV)/.dev parts ## every test but the main job
-	$(VENV)/bin/pytest -n 4 --dist loadfile --randomly-seed=1 -m "not e2e"
+	$(VENV)/bin/pytest -n 4 --dist loadfile --no-loadscope-reorder --randomly-seed=1 \
+	  -m "not e2e"
 
 explore: $(VENV)/.dev ## properties on inputs never tried before, tests in another order
 	$(VENV)/bin/pytest -n 4 --hypothesis-profile=explore tests/unit
