@@ -131,7 +131,7 @@ def kvm_check(root: Path) -> Check:
     device = root / "dev/kvm"
     if facts.kvm_answers(root):
         return Check(name="KVM", ok=True, found=str(device))
-    why = f"{device} refuses" if device.exists() else f"no {device}"
+    why = f"{device} runs none" if device.exists() else f"no {device}"
     found = f"{why}: guests run in emulation"
     fix = "sudo modprobe kvm_intel or kvm_amd; nested virtualisation in a VM"
     return Check(name="KVM", ok=False, found=found, fix=fix, required=False)
