@@ -42,6 +42,13 @@ class Check:
     required: bool = True
 
 
+KVM = "KVM"
+"""The check that tells whether guests run on the processors of machines to come.
+
+Where it is not ok, `virt: kvm` is refused before anything is made.
+"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What a provider works with.

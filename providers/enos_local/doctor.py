@@ -8,7 +8,7 @@ from pathlib import Path
 
 from enos.errors import CapabilityError, ProcessError
 from enos.process import Shell
-from enos.provider import Check
+from enos.provider import KVM, Check
 from enos_local import engine, facts, image
 
 DISK = 15  # GB: the images of one OpenStack release and what three nodes write
@@ -130,11 +130,11 @@ def kvm_check(root: Path) -> Check:
     """Tell whether guests can run at full speed."""
     device = root / "dev/kvm"
     if facts.kvm_answers(root):
-        return Check(name="KVM", ok=True, found=str(device))
+        return Check(name=KVM, ok=True, found=str(device))
     why = f"{device} runs none" if device.exists() else f"no {device}"
     found = f"{why}: guests run in emulation"
     fix = "sudo modprobe kvm_intel or kvm_amd; nested virtualisation in a VM"
-    return Check(name="KVM", ok=False, found=found, fix=fix, required=False)
+    return Check(name=KVM, ok=False, found=found, fix=fix, required=False)
 
 
 def registry_check(*, answers: bool) -> Check:

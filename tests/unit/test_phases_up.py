@@ -1,14 +1,17 @@
 """Machines are acquired, and what has some is not taken for given back."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from enos import plugins
 from enos.demand import Demand
-from enos.errors import ConfigError
+from enos.errors import CapabilityError, ConfigError
 from enos.phases import images, install, up
 from enos.phases.session import Session, Workshop, phase, resuming, starting
+from enos.provider import KVM, Check
 from enos.testbed import Testbed
 from enos.testing import FakeProvider, RecordingProgress, RecordingShell
 
@@ -81,3 +84,27 @@ def test_what_cannot_be_deployed_is_refused_before_its_images_are_made(
     state = session.directory.load()
     assert state.testbed is not None  # so that `destroy` gives the machines back
     assert not state.done("up")
+
+
+class Emulating(FakeProvider):
+    """A provider whose machines run no guests on their processors."""
+
+    def checks(self) -> tuple[Check, ...]:
+        return (Check(name=KVM, ok=False, found="no /dev/kvm", fix="nest"),)
+
+
+def test_guests_on_kvm_are_refused_before_anything_is_made(
+    opened: Callable[..., AbstractContextManager[Session]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shared: list[str] = []
+    monkeypatch.setattr(images, "share", lambda _: shared.append("images"))
+    shell = RecordingShell()
+    with (
+        opened(FILE + "virt: kvm\n", shell, Emulating) as session,
+        pytest.raises(CapabilityError, match="cannot be had here: no /dev/kvm") as told,
+    ):
+        up.run(session)
+
+    assert told.value.hint == "set `virt: qemu`, or: nest"
+    assert (shared, session.directory.load().testbed) == ([], None)
