@@ -4,9 +4,12 @@ Containers, virtual machines and bare metal differ in what they let kolla-ansibl
 raise limits, load kernel modules, set sysctls, forward packets in the kernel.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from enos.errors import CapabilityError
 from enos.process import Shell
 from enos.remote import on_each, run_on
 from enos.testbed import Host, Testbed
@@ -121,3 +124,19 @@ def read(output: str) -> Node:
         distribution=facts.get("distribution", ""),
         kernel=facts.get("kernel", ""),
     )
+
+
+def require_kvm(
+    values: Mapping[str, Any], computes: Iterable[str], nodes: Mapping[str, Node]
+) -> None:
+    """Raise CapabilityError where guests are to run on KVM and a compute has none."""
+    if values.get("nova_compute_virt_type") != "kvm":
+        return
+    without = [name for name in computes if not nodes[name].kvm]
+    if without:
+        raise CapabilityError(
+            f"guests cannot run on KVM: {', '.join(without)} cannot open /dev/kvm, or"
+            " have a processor that runs no guests",
+            hint="set `virt: qemu`, or switch virtualisation on in the machine's"
+            " firmware or its hypervisor",
+        )

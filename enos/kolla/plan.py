@@ -1,18 +1,17 @@
 """What a deployment will be: every file and every command, before anything is done."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from enos.ansible import configuration
 from enos.ansible.inventory import Group, Inventory
-from enos.errors import CapabilityError
 from enos.kolla import globals as variables
 from enos.kolla import overrides, site
 from enos.kolla.external import require_external
 from enos.kolla.inventory import KollaInventory, plan_inventory
-from enos.kolla.nodes import Node
+from enos.kolla.nodes import Node, require_kvm
 from enos.kolla.releases import Release
 from enos.kolla.shadow import Shadow
 from enos.kolla.site import ServicePlay
@@ -202,7 +201,7 @@ def plan_deployment(
     mapped = _mapped(testbed, installed, tunnels)
     chosen = _chosen(wish, testbed, mapped.inventory, nodes, installed)
     if action in DEPLOYS:
-        _require_kvm(chosen.values, mapped.inventory.members("compute"), nodes)
+        require_kvm(chosen.values, mapped.inventory.members("compute"), nodes)
         require_external(mapped.inventory, chosen.values, installed.defaults)
     fakes = wish.fake_computes if wish.virt == "fake" else 0
     lanes = plan_lanes(
@@ -316,21 +315,6 @@ def _authority(values: Mapping[str, Any], place: Place) -> Path | None:
         return None
     folder = values.get("kolla_certificates_dir", place.root / "certificates")
     return Path(folder) / "ca" / "root.crt"
-
-
-def _require_kvm(
-    values: Mapping[str, Any], computes: Iterable[str], nodes: Mapping[str, Node]
-) -> None:
-    if values.get("nova_compute_virt_type") != "kvm":
-        return
-    without = [name for name in computes if not nodes[name].kvm]
-    if without:
-        raise CapabilityError(
-            f"guests cannot run on KVM: {', '.join(without)} cannot open /dev/kvm, or"
-            " have a processor that runs no guests",
-            hint="set `virt: qemu`, or switch virtualisation on in the machine's"
-            " firmware or its hypervisor",
-        )
 
 
 def _shadow(

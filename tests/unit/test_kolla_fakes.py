@@ -3,6 +3,7 @@
 import os
 import runpy
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,17 +15,31 @@ from enos.kolla.shadow import FAKES, OVERLAY
 PROGRAM = OVERLAY / "roles" / FAKES / "files" / "computes.py"
 
 
-def nova(monkeypatch: pytest.MonkeyPatch, started: list[list[str]]) -> None:
-    """Put the parts of Nova that the program imports where it finds them."""
-    names = [
-        "nova",
-        "nova.monkey_patch",
-        "nova.objects",
-        "nova.cmd",
-        "nova.cmd.compute",
-    ]
-    names += ["nova.compute", "nova.compute.manager", "nova.virt", "nova.virt.fake"]
-    modules: dict[str, Any] = {name: ModuleType(name) for name in names}
+NOVA = [
+    "nova",
+    "nova.monkey_patch",
+    "nova.objects",
+    "nova.cmd",
+    "nova.cmd.compute",
+    "nova.compute",
+    "nova.compute.manager",
+    "nova.virt",
+    "nova.virt.fake",
+]
+
+
+@pytest.fixture
+def started() -> list[list[str]]:
+    """The arguments each compute service was started with."""
+    return []
+
+
+@pytest.fixture
+def main(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, started: list[list[str]]
+) -> Callable[[], int]:
+    """The program, its hosts in `tmp_path`, with the parts of Nova that it imports."""
+    modules: dict[str, Any] = {name: ModuleType(name) for name in NOVA}
     for name, module in modules.items():
         above, _, own = name.rpartition(".")
         if above:
@@ -32,15 +47,17 @@ def nova(monkeypatch: pytest.MonkeyPatch, started: list[list[str]]) -> None:
         monkeypatch.setitem(sys.modules, name, module)
     modules["nova.objects"].register_all = lambda: None
     modules["nova.cmd.compute"].main = lambda: started.append(sys.argv)
+    program: Callable[[], int] = runpy.run_path(str(PROGRAM))["main"]
+    program.__globals__["HOSTS"] = tmp_path
+    return program
 
 
 def test_each_pretended_compute_is_a_program_of_its_own_name(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    main: Callable[[], int],
+    started: list[list[str]],
 ) -> None:
-    started: list[list[str]] = []
-    nova(monkeypatch, started)
-    main = runpy.run_path(str(PROGRAM))["main"]
-    main.__globals__["HOSTS"] = tmp_path
     monkeypatch.setattr(sys, "argv", ["launch.py"])
     places = [tmp_path / f"compute-1-{number}" for number in (2, 3)]
     for place in places:
@@ -57,11 +74,8 @@ def test_each_pretended_compute_is_a_program_of_its_own_name(
 
 
 def test_the_container_ends_with_the_first_compute_that_does(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, main: Callable[[], int]
 ) -> None:
-    nova(monkeypatch, [])
-    main = runpy.run_path(str(PROGRAM))["main"]
-    main.__globals__["HOSTS"] = tmp_path
     (tmp_path / "compute-1-2").mkdir()
     monkeypatch.setattr(os, "fork", lambda: 7)
     for status, code in ((3 << 8, 3), (0, 1)):

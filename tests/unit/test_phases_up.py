@@ -53,10 +53,9 @@ def test_a_directory_used_again_is_alive_before_it_has_machines(
 
 
 def test_what_cannot_be_deployed_is_refused_before_its_images_are_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    opened: Callable[..., AbstractContextManager[Session]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(plugins, "providers", lambda: {"fake": FakeProvider})
-    monkeypatch.setattr(plugins, "provider", lambda _: FakeProvider)
     seen: list[str] = []
 
     def planned(session: Session) -> None:
@@ -65,17 +64,8 @@ def test_what_cannot_be_deployed_is_refused_before_its_images_are_made(
 
     monkeypatch.setattr(install, "planned", planned)
     monkeypatch.setattr(images, "provide", lambda _: seen.append("images"))
-    file, env = tmp_path / "demo.yml", tmp_path / "enos-demo"
-    file.write_text(FILE + "registry: {type: internal}\n")
-    workshop = Workshop(
-        progress=RecordingProgress(),
-        where=tmp_path,
-        cache=tmp_path / "cache",
-        shell=lambda _: RecordingShell(),
-    )
-
     with (
-        starting(file, env, workshop) as session,
+        opened(FILE + "registry: {type: internal}\n", RecordingShell()) as session,
         pytest.raises(ConfigError, match="no interface for Neutron"),
     ):
         up.run(session)
