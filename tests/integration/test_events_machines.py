@@ -86,7 +86,9 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
         shell=shell,
         progress=progress,
     )
-    provider = Local(Local.Settings(), around)
+    # Not where others look for free ones: they watch whether theirs are gone again.
+    settings = Local.Settings.model_validate({"subnets": "10.213.0.0/16"})
+    provider = Local(settings, around)
     try:
         testbed = provider.acquire(TWO)
         backend = probe_backend(testbed, shell, progress).backend
